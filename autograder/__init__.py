@@ -1,0 +1,1 @@
+"""Builds labs, grades submissions, reports."""

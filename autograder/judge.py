@@ -1,0 +1,71 @@
+"""One prepared submission through the referee; what cannot be run is judged without it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from nbformat import NotebookNode
+
+from autograder import referee
+from autograder.discover import LoadedLab
+from autograder.preflight import Prepared, untouched
+from autograder.results import ExerciseResult, Status, SubmissionResult
+from autograder.spec import Exercise
+
+UNTOUCHED = "the code to mend was not changed"
+
+
+def judge(
+    lab: LoadedLab,
+    release: NotebookNode,
+    prepared: Prepared,
+    *,
+    course_seed: int,
+    time_limit: float | None,
+    memory_limit: int,
+    isolate: bool,
+) -> SubmissionResult:
+    """Run and judge a submission.
+
+    Args:
+        lab: the lab.
+        release: its student notebook.
+        prepared: the submission.
+        course_seed: draws the hidden cases.
+        time_limit: seconds per call; None for each exercise's own.
+        memory_limit: MiB.
+        isolate: False runs the submission without a sandbox.
+    """
+    if prepared.status is not None:
+        return nothing(lab, prepared.status, prepared.reason)
+    result = referee.grade_submission(
+        lab,
+        prepared.files | {f"{lab.name}.ipynb": prepared.raw},
+        course_seed=course_seed,
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        sandbox=isolate,
+    )
+    as_released = untouched(release, prepared.notebook)
+    clinics = {
+        item.name: item.clinic
+        for item in lab.items
+        if isinstance(item, Exercise) and item.clinic and item.name in as_released
+    }
+    exercises = tuple(
+        missing(item, UNTOUCHED) if clinics.get(item.name) == item.mistake != "" else item
+        for item in result.exercises
+    )
+    return dataclasses.replace(result, exercises=exercises)
+
+
+def missing(item: ExerciseResult, message: str) -> ExerciseResult:
+    """Return the result of an exercise that the student left as it was handed out."""
+    return ExerciseResult(item.name, 0.0, item.max_points, "missing", message=message)
+
+
+def nothing(lab: LoadedLab, status: Status, reason: str) -> SubmissionResult:
+    """Return the result of a submission of which nothing could be run."""
+    return SubmissionResult(
+        tuple(ExerciseResult(i.name, 0.0, i.points, status, message=reason) for i in lab.items)
+    )

@@ -1,0 +1,162 @@
+"""nbgrader's own road with three steps replaced: completing cells, running them, saving scores.
+
+They are put in place by configuration (see `autograder.nbgrader_config`), so that `grade`, stock
+``nbgrader autograde`` and formgrader's button take the same road.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
+from traitlets import Bool, Float, Integer, Unicode
+
+from autograder import discover, preflight
+from autograder.collect import read_folder
+from autograder.course import Course
+from autograder.judge import judge
+from autograder.results import SubmissionResult
+from autograder.shown import exercise_of, show
+
+Resources = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ahead:
+    """A submission that was run and judged before nbgrader came to it."""
+
+    digest: str
+    result: SubmissionResult
+    notes: tuple[str, ...] = ()
+
+
+class RebuildCells(NbGraderPreprocessor):  # type: ignore[misc]
+    """Makes the submitted notebook complete again, from the release (see `preflight`)."""
+
+    course = Unicode(help="the course directory").tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        lab = resources["nbgrader"]["assignment"]
+        notes: list[str] = []
+        rebuilt = preflight.rebuild(Course(Path(self.course)).release(lab), nb.cells, notes)
+        for note in notes:
+            self.log.warning("%s: %s", resources["nbgrader"]["student"], note)
+        return rebuilt, resources
+
+
+class RefereeExecute(NbGraderPreprocessor):  # type: ignore[misc]
+    """In place of ``Execute``: the referee runs the notebook in a sandbox and writes its verdicts.
+
+    What `grade` has run ahead is taken from ``ahead``, by student and lab.
+    """
+
+    ahead: ClassVar[dict[tuple[str, str], Ahead]] = {}
+
+    course = Unicode(help="the course directory, which holds release/ and the seed").tag(
+        config=True
+    )
+    labs = Unicode(str(discover.SOLUTIONS), help="the folder of the labs' sources").tag(config=True)
+    time_limit = Float(None, allow_none=True, help="seconds per call").tag(config=True)
+    memory_limit = Integer(2048, help="MiB per submission").tag(config=True)
+    sandbox = Bool(True, help="False runs the submission as you, for your own only").tag(
+        config=True
+    )
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        student, lab = resources["nbgrader"]["student"], resources["nbgrader"]["assignment"]
+        ahead = self.ahead.pop((student, lab), None)
+        if ahead is None or ahead.digest != cells_digest(nb):
+            ahead = self._run(nb, lab, Path(resources["metadata"]["path"]))
+        show(nb, ahead.result, ahead.notes)
+        resources["referee"] = {item.name: item.points for item in ahead.result.exercises}
+        return nb, resources
+
+    def _run(self, nb: NotebookNode, lab: str, folder: Path) -> Ahead:
+        course = Course(Path(self.course))
+        release = course.release(lab)
+        handed_in = read_folder(folder)
+        handed_in.content[f"{lab}.ipynb"] = nbformat.writes(nb).encode()  # type: ignore[no-untyped-call]
+        prepared = preflight.prepare(release, lab, handed_in)
+        result = judge(
+            discover.load(lab, Path(self.labs)),
+            release,
+            prepared,
+            course_seed=course.seed,
+            time_limit=self.time_limit,
+            memory_limit=self.memory_limit,
+            isolate=self.sandbox,
+        )
+        return Ahead(cells_digest(nb), result, prepared.notes)
+
+
+class SaveRefereeGrades(SaveAutoGrades):  # type: ignore[misc]
+    """Records nbgrader's reading of the verdicts, and insists that it is the referee's score."""
+
+    def _add_score(self, cell: NotebookNode, resources: Resources) -> None:
+        super()._add_score(cell, resources)
+        name = exercise_of(cell)
+        if name is None:
+            return
+        judged = resources["referee"]
+        recorded = self.gradebook.find_grade(
+            cell.metadata.nbgrader.grade_id, self.notebook_id, self.assignment_id, self.student_id
+        ).auto_score
+        if recorded != judged.get(name, 0.0):
+            raise RuntimeError(f"{name}: recorded {recorded}, but judged {judged.get(name)}")
+
+
+def cells_digest(nb: NotebookNode) -> str:
+    """Return what tells whether a notebook is the one that was run ahead."""
+    return repr([(cell.cell_type, cell.source) for cell in nb.cells])
+
+
+# -- around nbgrader's converters ----------------------------------------------------------------
+
+
+def drop_links(*, assignment: str, student: str, notebooks: list[str]) -> None:
+    """Remove links from a submission before nbgrader copies what they point to (a hook).
+
+    A link that a student submitted may lead to any file that the instructor can read.
+    """
+    for folder in {os.path.dirname(notebook) for notebook in notebooks}:  # noqa: PTH120
+        for parent, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                path = Path(parent, name)
+                if stat.S_ISLNK(path.lstat().st_mode):
+                    path.unlink()
+
+
+@contextlib.contextmanager
+def one_engine() -> Iterator[None]:
+    """Keep one database engine per gradebook while this lasts.
+
+    nbgrader opens and closes its gradebook about nine times per submission, and each time makes
+    an engine, looks at every table and asks for the course: half of its time.
+    """
+    kept: dict[tuple[Any, ...], dict[str, Any]] = {}
+    opened, closed = Gradebook.__init__, Gradebook.close
+
+    def open_once(self: Gradebook, db_url: str, *arguments: Any, **options: Any) -> None:
+        key = db_url, *arguments, *sorted(options.items())
+        if key not in kept:
+            opened(self, db_url, *arguments, **options)
+            kept[key] = dict(vars(self))
+        vars(self).update(kept[key])
+
+    Gradebook.__init__, Gradebook.close = open_once, lambda self: self.db.remove()
+    try:
+        yield
+    finally:
+        Gradebook.__init__, Gradebook.close = opened, closed
+        for state in kept.values():
+            state["db"].remove()
+            state["engine"].dispose()

@@ -1,0 +1,181 @@
+"""A notebook's run that outlives its process: after a death, a new one replays what came before."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from autograder.results import Status
+from autograder.student import DeathError, Output, Student
+from labkit.probes import Observation, Probe
+
+CELL_SECONDS = 60.0
+REPLAY_SECONDS = 5.0  # for a cell that was interrupted at its limit before
+MAX_DEATHS = 8  # of one notebook's process, each followed by a replay
+
+Answer = TypeVar("Answer")
+
+
+class OverError(Exception):
+    """Nothing more is run of this notebook.
+
+    Attributes:
+        status: what that is worth for every exercise not judged yet.
+    """
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclasses.dataclass
+class _Cell:
+    """A cell that was run, and what became of it.
+
+    Attributes:
+        is_fatal: the process died of it when it was run again: it is not run once more.
+        is_slow: it was interrupted at its limit.
+        is_greedy: it ran out of memory and may still hold what there was.
+    """
+
+    source: str
+    is_fatal: bool = False
+    is_slow: bool = False
+    is_greedy: bool = False
+
+
+class Survivor:
+    """Runs the cells of one notebook and answers about what they define.
+
+    Args:
+        files: what lies beside the notebook.
+        memory_limit: MiB.
+        total_limit: seconds for the whole notebook.
+        isolate: False runs trusted code without a sandbox.
+
+    Every method raises `OverError` once the time is up or the process has died too often, and
+    `SandboxError` if a process cannot be started.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        *,
+        memory_limit: int,
+        total_limit: float,
+        isolate: bool,
+    ) -> None:
+        self._files = files
+        self._memory_limit, self._total_limit = memory_limit, total_limit
+        self._isolate = isolate
+        self._deadline = time.monotonic() + total_limit
+        self._student: Student | None = None
+        self._deaths = 0
+        self._history: list[_Cell] = []
+        self.tier = ""
+        self.failures: dict[str, tuple[Status, str]] = {}
+
+    def run_cell(self, key: str, source: str) -> list[Output]:
+        """Run a cell and return its outputs; how it failed is kept in ``failures[key]``."""
+        cell = _Cell(source)
+        try:
+            run = self._insistent(
+                lambda student: student.run_cell(source, self._within(CELL_SECONDS))
+            )
+        except DeathError as death:
+            self.failures[key] = death.kind, str(death)
+            return death.outputs
+        self._history.append(cell)
+        cell.is_slow = run.timed_out
+        cell.is_greedy = is_about_memory(run.error, run.message)
+        if run.timed_out:
+            self.failures[key] = "timeout", run.message
+        elif run.error:
+            text = f"{run.error}: {run.message[:300]}".removesuffix(": ")
+            self.failures[key] = "memory" if cell.is_greedy else "error", text
+        return run.outputs
+
+    def observe(self, name: str, probe: Probe, case: Any, seconds: float) -> Observation | None:
+        """Return what is seen of a function of the notebook; None if there is none of that name.
+
+        Raises:
+            DeathError: if the process does not outlive the call.
+        """
+        return self._insistent(
+            lambda student: student.observe(name, probe, case, self._within(seconds))
+        )
+
+    def read(self, name: str) -> Any:
+        """Return the value of a variable of the notebook; None if there is none of that name.
+
+        Raises:
+            DeathError: if the process has gone.
+        """
+        return self._insistent(lambda student: student.read(name))
+
+    def give_time(self, seconds: float) -> None:
+        """Put off the end: it was the grader that took so long."""
+        self._deadline += seconds
+
+    def close(self) -> None:
+        """End the process."""
+        if self._student is not None:
+            self._student.close()
+            self._student = None
+
+    def _insistent(self, ask: Callable[[Student], Answer]) -> Answer:
+        """Return what the process answers; if it dies of an earlier cell's greed, a new one."""
+        while True:
+            student = self._living()
+            try:
+                return ask(student)
+            except DeathError as death:
+                self._bury()
+                greedy = [cell for cell in self._history if cell.is_greedy and not cell.is_fatal]
+                if death.kind != "memory" or not greedy:
+                    raise
+                greedy[-1].is_fatal = True
+
+    def _living(self) -> Student:
+        """Return the process; where the last one died, a new one that has seen the same cells."""
+        while self._student is None:
+            self._within(0.0)
+            self._student = Student(
+                self._files,
+                memory_limit=self._memory_limit,
+                cpu_seconds=int(self._total_limit) + 1,
+                isolate=self._isolate,
+            )
+            self.tier = self._student.tier
+            for cell in self._history:
+                if cell.is_fatal:
+                    continue
+                seconds = self._within(REPLAY_SECONDS if cell.is_slow else CELL_SECONDS)
+                try:
+                    self._student.run_cell(cell.source, seconds)
+                except DeathError:
+                    cell.is_fatal = True
+                    self._bury()
+                    break
+        return self._student
+
+    def _bury(self) -> None:
+        self.close()
+        self._deaths += 1
+        if self._deaths > MAX_DEATHS:
+            raise OverError("killed", f"the notebook's process ended {self._deaths} times")
+
+    def _within(self, seconds: float) -> float:
+        """Return ``seconds``, or what is left of the whole notebook's time if that is less."""
+        left = self._deadline - time.monotonic()
+        if left <= 0.0:
+            message = f"the notebook as a whole ran longer than {self._total_limit:g} s"
+            raise OverError("timeout", message)
+        return min(seconds, left)
+
+
+def is_about_memory(error: str, message: str) -> bool:
+    """Return whether an exception says that memory ran out; torch has no type of its own for it."""
+    return error.endswith("MemoryError") or "can't allocate memory" in message

@@ -1,0 +1,1 @@
+"""Figures of the chapters, drawn by code when the site is built."""

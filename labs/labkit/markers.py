@@ -1,0 +1,65 @@
+"""Arguments that are not data, named so that they can be built where the function runs."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from labkit.wire import record
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Seed:
+    """Stands for ``numpy.random.default_rng(value)``."""
+
+    value: int
+
+    def __post_init__(self) -> None:
+        if type(self.value) is not int or self.value < 0:
+            raise TypeError("a seed is a whole number from 0 on")
+
+    def build(self) -> np.random.Generator:
+        """Return a generator in its first state."""
+        return np.random.default_rng(self.value)
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Env:
+    """Stands for ``gymnasium.make(id, **kwargs)`` reset with ``seed``.
+
+    Importing `labkit.envs` registers the environments that Gymnasium lacks as ``labkit/...``.
+    """
+
+    id: str
+    kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if type(self.id) is not str or type(self.kwargs) is not dict or type(self.seed) is not int:
+            raise TypeError("an environment is named by a text, keyword arguments and a seed")
+
+    def build(self) -> Any:
+        """Return a new environment, ready for its first ``reset``."""
+        import gymnasium
+
+        if self.id.startswith("labkit/"):
+            import labkit.envs  # noqa: F401  (registers its environments)
+        env = gymnasium.make(self.id, disable_env_checker=True, **self.kwargs)
+        env.reset(seed=self.seed)
+        return env
+
+
+def build(value: Any) -> Any:
+    """Return a fresh copy of ``value`` in which every marker is the thing it stands for."""
+    if isinstance(value, Seed | Env):
+        return value.build()
+    if type(value) is dict:
+        return {key: build(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(build(item) for item in value)
+    return copy.deepcopy(value)

@@ -1,0 +1,300 @@
+"""What is observed of a function: run it on one case, where it lives, and report plain data."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import linecache
+import random
+import traceback
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from labkit import markers
+from labkit.limits import TimeLimitError, time_limit
+from labkit.wire import Opaque, loaded_torch, record
+
+_MUTABLE = (np.ndarray, list, dict)
+Function = Callable[..., Any]
+Arguments = dict[str, Any]
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class CallError:
+    """An exception, as text: its type, its message, and the line of the function it came from."""
+
+    type_name: str
+    message: str
+    line: int = 0
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        texts = (self.type_name, self.message, self.source)
+        if not all(type(text) is str for text in texts) or type(self.line) is not int:
+            raise TypeError("an error is three texts and a line number")
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """What a probe saw: a value, or an error, or that time ran out; and which arguments changed.
+
+    Where time ran out, the error is a `TimeLimitError` that names the line where it happened.
+    """
+
+    value: Any = None
+    changed: tuple[str, ...] = ()
+    error: CallError | None = None
+    timed_out: bool = False
+
+    def __post_init__(self) -> None:
+        if type(self.changed) is not tuple or not all(type(name) is str for name in self.changed):
+            raise TypeError("changed arguments are a tuple of names")
+        if self.error is not None and type(self.error) is not CallError:
+            raise TypeError("an error is a CallError")
+        if type(self.timed_out) is not bool:
+            raise TypeError("timed_out is a bool")
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Returns:
+    """Observes the return value."""
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return ()
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        return function(**arguments)
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Gradient:
+    """Observes the return value and the gradient of its sum with respect to torch arguments."""
+
+    wrt: tuple[str, ...]
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return ()
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        import torch
+
+        for name in self.wrt:
+            arguments[name].requires_grad_(True)
+        value = function(**arguments)
+        first = value[0] if isinstance(value, tuple) and value else value
+        gradients: dict[str, Any] = dict.fromkeys(self.wrt)
+        if isinstance(first, torch.Tensor) and first.requires_grad:
+            inputs = [arguments[name] for name in self.wrt]
+            found = torch.autograd.grad(first.sum(), inputs, allow_unused=True)
+            gradients = {
+                name: torch.zeros_like(argument) if gradient is None else gradient
+                for name, argument, gradient in zip(self.wrt, inputs, found, strict=True)
+            }
+        for name in self.wrt:
+            arguments[name].requires_grad_(False)
+        return {"return": value, **{f"gradient of {name}": g for name, g in gradients.items()}}
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Mutates:
+    """Observes named arguments after the call, and the return value."""
+
+    args: tuple[str, ...]
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return self.args
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        value = function(**arguments)
+        return {
+            "return": value,
+            **{f"{name} after the call": arguments[name] for name in self.args},
+        }
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """Observes a class: builds it and records what each method call returns.
+
+    Its cases have ``init`` (keyword arguments) and ``calls``, a list of ``(method, arguments)``.
+    """
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return ("init", "calls")
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        instance = function(**arguments["init"])
+        returned = []
+        for method, call_arguments in arguments["calls"]:
+            # copied, since a method may hand out a view of what the next call changes
+            returned.append([method, copy.deepcopy(getattr(instance, method)(**call_arguments))])
+        return returned
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Raises:
+    """Observes the type of the exception that bad input raises, or that none was raised."""
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return ()
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        try:
+            function(**arguments)
+        except Exception as error:
+            return {"raised": type(error).__name__}
+        return {"raised": "nothing"}
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Observes ``count`` outcomes of a random function; the judge compares their statistics.
+
+    Every call gets fresh copies of the arguments, but one stream of random numbers: generators
+    are built once. Outcomes are flattened to rows of numbers.
+
+    Attributes:
+        count: number of calls.
+        categories: 0 compares means; k compares the frequencies of the outcomes 0 to k - 1.
+        of: what one outcome is.
+    """
+
+    count: int
+    categories: int = 0
+    of: Returns | Mutates = dataclasses.field(default_factory=Returns)
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return self.of.mutates
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        rows = []
+        data = {k: v for k, v in arguments.items() if isinstance(v, _MUTABLE)}
+        for _ in range(self.count):
+            outcome = self.of.run(function, arguments | {k: _copied(v) for k, v in data.items()})
+            row = _flattened(outcome)
+            if row is None:
+                return outcome  # the judge names its type
+            rows.append(row)
+        return np.array(rows)
+
+
+def _copied(value: Any) -> Any:
+    return value.copy() if type(value) is np.ndarray else copy.deepcopy(value)
+
+
+def _flattened(outcome: Any) -> np.ndarray | None:
+    """One outcome as a row of numbers; what a mutating function returns (nothing) is left out."""
+    if type(outcome) is dict:
+        parts = [
+            _flattened(item) for key, item in outcome.items() if item is not None or key != "return"
+        ]
+        return None if any(part is None for part in parts) else np.concatenate(parts)  # type: ignore[arg-type]
+    try:
+        row = np.asarray(outcome)
+    except Exception:
+        return None
+    return row.reshape(-1) if row.dtype.kind in "biuf" and row.size else None
+
+
+Probe = Returns | Gradient | Mutates | Trace | Raises | Samples
+
+
+def observe(
+    function: Function, probe: Probe, case: Arguments, *, seconds: float | None = None
+) -> Observation:
+    """Run ``function`` on ``case`` as ``probe`` says and report what was seen.
+
+    Args:
+        function: the function, or for `Trace` the class.
+        probe: what to look at.
+        case: keyword arguments as plain data and markers; they are copied, never changed.
+        seconds: limit on wall time; None for no limit.
+    """
+    arguments = markers.build(case)
+    before = copy.deepcopy({name: value for name, value in arguments.items() if _is_data(value)})
+    _reseed()
+    try:
+        with time_limit(seconds) if seconds is not None else nullcontext():
+            value = probe.run(function, arguments)
+    except TimeLimitError as late:
+        return Observation(error=_described(late, function), timed_out=True)
+    except (Exception, SystemExit) as error:
+        return Observation(error=_described(error, function))
+    changed = tuple(
+        name
+        for name, old in before.items()
+        if name not in probe.mutates and not _same(old, arguments[name])
+    )
+    return Observation(value=value, changed=changed)
+
+
+def _is_data(value: Any) -> bool:
+    torch = loaded_torch()
+    return isinstance(value, _MUTABLE) or (torch is not None and isinstance(value, torch.Tensor))
+
+
+def _same(old: Any, new: Any) -> bool:
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, np.ndarray):
+        return (
+            old.shape == new.shape
+            and old.dtype == new.dtype
+            and bool(np.array_equal(old, new, equal_nan=old.dtype.kind in "fc"))
+        )
+    if isinstance(old, dict):
+        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+    if isinstance(old, list | tuple):
+        return len(old) == len(new) and all(map(_same, old, new))
+    if (torch := loaded_torch()) is not None and isinstance(old, torch.Tensor):
+        return bool(torch.equal(old, new))
+    return bool(old == new) or old is new
+
+
+def _reseed() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  (students may use the global generator)
+    if (torch := loaded_torch()) is not None:
+        torch.manual_seed(0)
+
+
+def _described(error: BaseException, function: Function) -> CallError:
+    """Name the last line inside the function's own file that the error passed through."""
+    target = getattr(function, "__init__", function) if isinstance(function, type) else function
+    filename = getattr(getattr(target, "__code__", None), "co_filename", None)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == filename]
+    line = (frames[-1].lineno or 0) if frames else 0
+    source = linecache.getline(str(filename), line).strip() if line else ""
+    return CallError(type(error).__name__[:80], str(error)[:500], line, source[:200])
+
+
+__all__ = [
+    "CallError",
+    "Gradient",
+    "Mutates",
+    "Observation",
+    "Opaque",
+    "Probe",
+    "Raises",
+    "Returns",
+    "Samples",
+    "Trace",
+    "observe",
+]

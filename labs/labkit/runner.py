@@ -1,0 +1,167 @@
+"""The student's process: runs the cells of a notebook and answers what a grader asks of them.
+
+Nothing in it is secret and nothing it says is believed: whoever asks compares its answers with
+expected values that never come here. It asks for nothing but inputs, one call at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from labkit import probes, wire
+from labkit.capture import Output, make_shell
+from labkit.frames import OUT_OF_MEMORY, Channel, ClosedError
+from labkit.limits import TimeLimitError
+
+MAX_ANSWER_BYTES = 15 << 20  # a grader reads no longer frame
+
+Message = dict[str, Any]
+
+
+class Interrupts:
+    """Turns SIGINT into `KeyboardInterrupt` in the student's code, and nowhere else."""
+
+    def __init__(self) -> None:
+        self._armed = False
+        self._sending = False
+        self._pending = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._armed and self._sending:
+            self._pending = True  # half a frame must not stay on the line
+        elif self._armed:
+            raise KeyboardInterrupt
+
+    def run(self, call: Callable[[], Any]) -> Any:
+        """Return ``call()``; an interrupt may end it."""
+        signal.signal(signal.SIGINT, self)  # the student may have changed it
+        try:
+            self._armed = True
+            return call()
+        finally:
+            self._armed = False
+
+    def send(self, channel: Channel, message: Message) -> None:
+        """Send one message whole; an interrupt that arrives meanwhile waits."""
+        self._sending, self._pending = True, False
+        try:
+            channel.send(message)
+        finally:
+            self._sending = False
+        if self._pending and self._armed:
+            raise KeyboardInterrupt
+
+
+class Runner:
+    """Answers one message after another until the other side hangs up."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._pid = os.getpid()
+        self._interrupts = Interrupts()
+        self._shell = make_shell(self._emit)
+        self._answers: dict[str, Callable[[Message], Message]] = {
+            "file": self._file,
+            "cell": self._cell,
+            "observe": self._observe,
+            "read": self._read,
+        }
+
+    def serve(self) -> None:
+        """Say that this process is ready, then answer."""
+        signal.signal(signal.SIGINT, self._interrupts)
+        self._interrupts.send(self._channel, {"op": "ready"})
+        while True:
+            try:
+                message = self._channel.receive()
+            except ClosedError:
+                return
+            answer = self._answers[message["op"]](message)
+            if os.getpid() != self._pid:
+                return  # a fork that the student's code left behind
+            self._interrupts.send(self._channel, {"op": "done", "id": message["id"], **answer})
+
+    def _emit(self, output: Output) -> None:
+        self._interrupts.send(self._channel, {"op": "output", "output": output})
+
+    def _file(self, message: Message) -> Message:
+        path = Path(message["path"])
+        with contextlib.suppress(OSError):  # names that collide, a full disk: then it is not there
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(message["data"].tobytes())
+        return {}
+
+    def _cell(self, message: Message) -> Message:
+        """Run a cell; its outputs are sent while it runs."""
+        shell = self._shell
+        shell.recorder.start()
+        try:
+            source = message["source"]
+            result = self._interrupts.run(partial(shell.run_cell, source, store_history=True))
+            error = result.error_before_exec or result.error_in_exec
+        except BaseException as caught:  # between the student's code and ours
+            error = caught
+        try:
+            sys.stdout, sys.stderr = shell.recorder.stdout, shell.recorder.stderr
+            shell.recorder.stop()
+        except BaseException as caught:
+            error = error or caught
+        count = shell.execution_count - 1
+        return {"error": type(error).__name__ if error else "", "execution_count": int(count)}
+
+    def _observe(self, message: Message) -> Message:
+        """Observe a function of the notebook on one case."""
+        function = self._shell.user_ns.get(message["name"])
+        if function is None:
+            return {"observation": None}
+        try:
+            probe, case, seconds = message["probe"], message["case"], message["seconds"]
+            observation = self._interrupts.run(
+                partial(probes.observe, function, probe, case, seconds=seconds)
+            )
+        except (KeyboardInterrupt, TimeLimitError):
+            observation = probes.Observation(timed_out=True)
+        except BaseException as caught:  # what the student defined may raise anything, anywhere
+            name = type(caught).__name__
+            observation = probes.Observation(error=probes.CallError(name, ""))
+        return {"observation": _plain(observation)}
+
+    def _read(self, message: Message) -> Message:
+        """Return a variable of the notebook."""
+        value = self._shell.user_ns.get(message["name"])
+        return {"observation": _plain(probes.Observation(value=value))}
+
+
+def _plain(observation: probes.Observation) -> probes.Observation:
+    """The observation as it can be sent: a value that is not plain data is only described."""
+    value: object
+    try:
+        raw = wire.dumps(observation.value, opaque=True)
+        value = wire.loads(raw)
+        fits = len(raw) < MAX_ANSWER_BYTES
+    except Exception:  # whatever a student's object does when it is looked at
+        fits = False
+    if not fits:
+        value = wire.Opaque(f"{type(observation.value).__name__} (too large or unusual)", "")
+    return dataclasses.replace(observation, value=value)
+
+
+def main(descriptor: int) -> None:
+    """Serve whoever holds the other end of the socket ``descriptor``."""
+    runner = Runner(Channel(socket.socket(fileno=descriptor)))
+    sys.path.insert(0, "")  # as Jupyter has it: what lies beside the notebook can be imported
+    try:
+        runner.serve()
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    os._exit(0)  # no waiting for a student's threads

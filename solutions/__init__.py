@@ -1,0 +1,1 @@
+"""What an instructor keeps: one folder per lab, with its prose, its answers and its checks."""

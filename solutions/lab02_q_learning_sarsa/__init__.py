@@ -1,0 +1,1 @@
+"""Lab 2: Q-learning and SARSA on the cliff."""

@@ -1,0 +1,64 @@
+"""What every test may use: the `needs` marker and the fixtures around a real browser."""
+
+from __future__ import annotations
+
+import collections
+import os
+from collections.abc import Generator
+
+import pytest
+
+from tests import needs
+from tests.browser import browser, page, report, site
+from tests.grading import course, toy_cases, toy_course, toy_lab
+
+__all__ = [
+    "browser",
+    "course",
+    "page",
+    "report",
+    "site",
+    "toy_cases",
+    "toy_course",
+    "toy_lab",
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        f"needs(*what): runs where the machine has it: {', '.join(needs.KNOWN)}. Elsewhere the"
+        " run's last lines say so; with CI=true the test fails",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            need = needs.KNOWN[name]
+            if need.present():
+                continue
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"needs {name}: {need.command}", pytrace=False)
+            item.user_properties.append(("needs", name))
+            pytest.skip(f"needs {name}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, None, None]:
+    """After everything else, name what this machine could not test and how it could."""
+    yield
+    missing = collections.Counter(
+        value
+        for report in terminalreporter.stats.get("skipped", [])
+        for key, value in report.user_properties
+        if key == "needs"
+    )
+    for name, count in sorted(missing.items()):
+        tests = "1 test" if count == 1 else f"{count} tests"
+        terminalreporter.write_line(
+            f"NOT TESTED without {name}: {tests}. To get it: {needs.KNOWN[name].command}",
+            yellow=True,
+        )

@@ -1,0 +1,71 @@
+"""A toy course to grade in, and the sample class as it was graded."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import pytest
+
+from autograder import discover, sample
+from autograder.course import Course
+from autograder.discover import LoadedLab
+from autograder.sample_class import Case, cases
+
+TOY = Path(__file__).parent / "toy" / "solutions"
+LAB = "lab00_toy"
+NOTEBOOK = f"{LAB}.ipynb"
+
+
+@pytest.fixture(scope="session")
+def toy_lab() -> LoadedLab:
+    """The lab with an exercise of every kind."""
+    return discover.load(LAB, TOY)
+
+
+@pytest.fixture(scope="session")
+def toy_course(tmp_path_factory: pytest.TempPathFactory, toy_lab: LoadedLab) -> Course:
+    """A course directory in which the toy lab is released; for reading only."""
+    course = Course(tmp_path_factory.mktemp("toy") / "course")
+    course.assign(toy_lab)
+    return course
+
+
+@pytest.fixture
+def course(tmp_path: Path, toy_course: Course) -> Course:
+    """A course directory of one's own, with the toy lab and nobody's grades."""
+    shutil.copytree(toy_course.root, tmp_path / "course")
+    return Course(tmp_path / "course")
+
+
+@pytest.fixture(scope="session")
+def toy_cases(toy_lab: LoadedLab, toy_course: Course) -> dict[str, Case]:
+    """The toy lab's sample class by what is the matter with each submission."""
+    return {case.name: case for case in cases(toy_lab, toy_course)}
+
+
+def hand_in(folder: Path, student_id: str, files: dict[str, bytes]) -> Path:
+    """Write what a student hands in, in nbgrader's layout, and return its folder."""
+    target = folder / student_id / LAB
+    target.mkdir(parents=True)
+    for name, raw in files.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(raw)
+    return target
+
+
+def sample_class() -> Path:
+    """Return the folder of the graded sample class; graded afresh if any source is newer."""
+    home = sample.HOME
+    made = [sample.grades(name) / "report.html" for name in discover.lab_names()]
+    sources = [
+        path
+        for folder in ("autograder", "solutions", "labs/labkit")
+        for path in (discover.ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix not in (".pyc", ".txt") and "egg-info" not in str(path)
+    ]
+    newest = max(path.stat().st_mtime for path in sources)
+    if not all(path.exists() and path.stat().st_mtime > newest for path in made):
+        assert sample.run(argparse.Namespace()) == 0
+    return home

@@ -1,0 +1,85 @@
+"""The commands behind `make`: the sample class, where to look, formgrader."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from autograder import formgrader, places, sample, sandbox
+from autograder.__main__ import COMMANDS, main
+from tests.browser import Watch
+from tests.jupyter import serving
+
+LAB = "lab02_q_learning_sarsa"
+REASON = "Submissions are graded on Linux only: use a container."
+
+
+@pytest.fixture
+def unsafe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has no sandbox."""
+    monkeypatch.setattr(sandbox, "available", lambda: REASON)
+
+
+@pytest.mark.usefixtures("unsafe")
+def test_the_sample_class_is_left_out_where_it_cannot_be_graded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sample, "HOME", tmp_path / "sample_class")
+    assert main(["sample"]) == 0
+    assert capsys.readouterr().err == f"The sample class is left out. {REASON}\n"
+    assert not (tmp_path / "sample_class").exists()
+
+
+@pytest.mark.usefixtures("unsafe")
+def test_places_say_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["places"]) == 0
+    shown = capsys.readouterr().out
+    assert f"class report  left out. {REASON}" in shown
+    assert str(places.SITE) in shown
+
+
+def test_places_name_what_make_built(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["places"]) == 0
+    paths = [Path(line.split()[-1]) for line in capsys.readouterr().out.split("\n") if line.strip()]
+    assert len(paths) >= 3
+    assert [path for path in paths if not path.exists()] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_every_command_explains_itself(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: python -m autograder")
+
+
+def test_formgrader_without_a_gradebook_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert formgrader.run(argparse.Namespace(course=tmp_path)) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.needs("chromium", "sandbox")
+def test_formgrader_opens_on_the_sample_class(
+    page: Callable[..., tuple[Page, Watch]], tmp_path: Path
+) -> None:
+    course = tmp_path / "course"
+    shutil.copytree(sample.COURSE, course)
+    instructor, seen = page()
+    with serving(formgrader.command(course), course, tmp_path / "home") as address:
+        instructor.goto(address.format("formgrader"))
+        row = instructor.get_by_role("row").filter(has_text=LAB)
+        expect(row).to_have_count(1)
+        handed_in = sum(1 for path in (course / "submitted").glob(f"*/{LAB}"))
+        expect(row).to_contain_text(str(handed_in))
+        instructor.goto(address.format(f"formgrader/gradebook/{LAB}"))
+        expect(instructor.get_by_role("row").filter(has_text=f"{LAB}")).to_have_count(1)
+    assert seen.outside == []

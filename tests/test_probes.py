@@ -1,0 +1,189 @@
+"""Each probe reports what it says it looks at, on copies, and names what went wrong."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from labkit.markers import Env, Seed
+from labkit.probes import Gradient, Mutates, Raises, Returns, Samples, Trace, observe
+
+X = np.array([1.0, 2.0])
+
+
+def test_returns_reports_the_value_and_leaves_the_case_alone() -> None:
+    case = {"x": X.copy(), "more": [1, {"y": X.copy()}]}
+
+    def greedy(x: Any, more: Any) -> Any:
+        x *= 2
+        more[1]["y"] += 1
+        return x
+
+    seen = observe(greedy, Returns(), case)
+    assert seen.value.tolist() == [2.0, 4.0]
+    assert seen.changed == ("x", "more")
+    assert case["x"].tolist() == [1.0, 2.0]
+    assert case["more"][1]["y"].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        (lambda x, t, d: None, ()),
+        (lambda x, t, d: x.sort(), ()),
+        (lambda x, t, d: x.__setitem__(0, 9.0), ("x",)),
+        (lambda x, t, d: t.mul_(2), ("t",)),
+        (lambda x, t, d: d.update(k=1), ("d",)),
+        (lambda x, t, d: (d.pop("a"), t.zero_()), ("t", "d")),
+        (lambda x, t, d: d["a"].append(1), ("d",)),
+    ],
+)
+def test_changed_arguments_are_named(change: Any, changed: tuple[str, ...]) -> None:
+    case = {"x": np.array([1.0, np.nan]), "t": torch.ones(2), "d": {"a": [0]}}
+    seen = observe(change, Returns(), case)
+    assert seen.error is None
+    assert seen.changed == changed
+
+
+def test_mutates_reports_the_named_arguments_and_blames_only_the_others() -> None:
+    def add(Q: Any, x: Any) -> None:
+        Q += x
+        x[0] = 0.0
+
+    seen = observe(add, Mutates(("Q",)), {"Q": X, "x": X})
+    assert seen.value["return"] is None
+    assert seen.value["Q after the call"].tolist() == [2.0, 4.0]
+    assert seen.changed == ("x",)
+
+
+def test_gradient_reports_value_and_gradients() -> None:
+    case = {"x": torch.tensor([1.0, 2.0]), "y": torch.tensor([3.0, 4.0])}
+    seen = observe(lambda x, y: x * x * y.detach(), Gradient(("x", "y")), case)
+    assert seen.value["return"].tolist() == [3.0, 16.0]
+    assert seen.value["gradient of x"].tolist() == [6.0, 16.0]  # 2 x y
+    assert seen.value["gradient of y"].tolist() == [0.0, 0.0]
+    assert seen.changed == ()
+    assert not case["x"].requires_grad
+
+
+def test_gradient_of_a_detached_result_is_none() -> None:
+    seen = observe(lambda x: x.detach() * 2, Gradient(("x",)), {"x": torch.ones(2)})
+    assert seen.value["gradient of x"] is None
+
+
+class Counter:
+    def __init__(self, start: int) -> None:
+        self.log = [start]
+
+    def add(self, number: int) -> list[int]:
+        self.log.append(number)
+        return self.log
+
+    def fail(self) -> None:
+        raise KeyError("gone")
+
+
+def test_trace_reports_every_call_as_it_was_then() -> None:
+    calls = [("add", {"number": 1}), ("add", {"number": 2})]
+    seen = observe(Counter, Trace(), {"init": {"start": 0}, "calls": calls})
+    assert seen.value == [["add", [0, 1]], ["add", [0, 1, 2]]]
+
+
+def test_trace_of_a_missing_method_is_an_error() -> None:
+    seen = observe(Counter, Trace(), {"init": {"start": 0}, "calls": [("subtract", {})]})
+    assert seen.error is not None
+    assert seen.error.type_name == "AttributeError"
+
+
+def fails(x: float) -> float:
+    if x < 0:
+        raise ValueError(f"{x} is negative")
+    return x
+
+
+def test_raises_reports_the_type_alone() -> None:
+    assert observe(fails, Raises(), {"x": -1.0}).value == {"raised": "ValueError"}
+    assert observe(fails, Raises(), {"x": 1.0}).value == {"raised": "nothing"}
+
+
+def test_an_error_names_its_line_in_the_function() -> None:
+    seen = observe(fails, Returns(), {"x": -1.0})
+    assert seen.error is not None
+    assert (seen.error.type_name, seen.error.message) == ("ValueError", "-1.0 is negative")
+    assert seen.error.source == 'raise ValueError(f"{x} is negative")'
+    assert seen.error.line == fails.__code__.co_firstlineno + 2
+
+
+def test_exit_is_an_error_too() -> None:
+    seen = observe(lambda: exit(3), Returns(), {})
+    assert seen.error is not None
+    assert seen.error.type_name == "SystemExit"
+
+
+def test_a_loop_without_end_is_timed_out() -> None:
+    def loop() -> None:
+        while True:
+            try:
+                while True:
+                    pass
+            except Exception:
+                continue
+
+    assert observe(loop, Returns(), {}, seconds=0.1).timed_out
+
+
+def test_generators_start_afresh_for_every_call() -> None:
+    def draw(rng: np.random.Generator) -> list[float]:
+        return [
+            rng.random(),
+            np.random.random(),  # noqa: NPY002
+            random.random(),
+            float(torch.rand(())),
+        ]
+
+    first = observe(draw, Returns(), {"rng": Seed(4)}).value
+    assert first[0] == np.random.default_rng(4).random()
+    assert observe(draw, Returns(), {"rng": Seed(4)}).value == first
+    assert observe(draw, Returns(), {"rng": Seed(5)}).value[0] != first[0]
+
+
+def test_markers_are_built_wherever_they_stand() -> None:
+    case = {"pair": (Seed(1), [Seed(2)]), "env": Env("CliffWalking-v1", seed=3)}
+
+    def look(pair: Any, env: Any) -> Any:
+        assert env.step(0)[0] >= 0, "it was reset"
+        return [pair[0].random(), pair[1][0].random()]
+
+    seen = observe(look, Returns(), case)
+    assert seen.value == [np.random.default_rng(n).random() for n in (1, 2)]
+    assert seen.changed == ()
+
+
+def test_samples_use_one_stream_and_fresh_arrays() -> None:
+    def draw(x: Any, rng: np.random.Generator) -> float:
+        x[0] += 1.0
+        return float(x[0] + rng.random())
+
+    case = {"x": np.zeros(1), "rng": Seed(7)}
+    seen = observe(draw, Samples(3), case)
+    expected = 1.0 + np.random.default_rng(7).random(3)
+    assert seen.value.tolist() == expected[:, None].tolist()
+
+
+def test_samples_of_a_mutation_flatten_what_changed() -> None:
+    def toss(Q: Any, rng: np.random.Generator) -> None:
+        Q[rng.integers(2)] += 1.0
+
+    seen = observe(toss, Samples(40, of=Mutates(("Q",))), {"Q": np.zeros(2), "rng": Seed(0)})
+    assert seen.value.shape == (40, 2)
+    assert seen.value.sum(axis=1).tolist() == [1.0] * 40
+    assert 0.0 < seen.value[:, 0].mean() < 1.0
+
+
+def test_samples_of_what_is_no_number_report_it_as_it_is() -> None:
+    assert observe(lambda: "left", Samples(5), {}).value == "left"
+    assert observe(lambda: None, Samples(5), {}).value is None

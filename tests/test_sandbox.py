@@ -1,0 +1,681 @@
+"""The sandbox against code that means harm: what it sees, reaches, uses up and leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder import lockdown, sandbox
+from autograder.student import DeathError, Student
+from labkit.probes import Returns
+
+ROOT = Path(__file__).parents[1]
+LONG = 30.0  # seconds that no honest step here takes
+
+pytestmark = pytest.mark.needs("sandbox")
+
+NewStudent = Callable[..., Student]
+
+
+@pytest.fixture
+def new_student() -> Iterator[NewStudent]:
+    started = []
+
+    def start(memory_limit: int = 1024, **files: bytes) -> Student:
+        started.append(Student(files, memory_limit=memory_limit, cpu_seconds=60))
+        return started[-1]
+
+    yield start
+    for student in started:
+        student.close()
+
+
+@pytest.fixture(scope="module")
+def student() -> Iterator[Student]:
+    """One process for all attacks that it survives."""
+    student = Student({}, memory_limit=1024, cpu_seconds=60)
+    yield student
+    student.close()
+
+
+def run(student: Student, code: str) -> Any:
+    """Run code that sets ``seen`` and return that."""
+    done = student.run_cell(textwrap.dedent(code), LONG)
+    assert done.error == "", done.message
+    return student.read("seen")
+
+
+# -- what it sees --------------------------------------------------------------------------------
+
+
+def test_nothing_of_the_course_but_labkit_is_there(student: Student) -> None:
+    files = run(
+        student,
+        f"""
+        import os, sys
+        seen = sorted(
+            os.path.join(folder, name)
+            for folder, folders, names in os.walk({str(ROOT)!r})
+            for name in folders + names
+            if "site-packages" not in folder and not folder.startswith(sys.prefix)
+        )
+        """,
+    )
+    assert any(name.endswith("labkit/probes.py") for name in files)
+    strangers = [
+        Path(name).relative_to(ROOT).parts
+        for name in files
+        if not (Path(name).is_relative_to(ROOT / "labs" / "labkit") or Path(name).name == "labs")
+    ]
+    assert all(parts[0] == Path(sys.prefix).name for parts in strangers), strangers[:5]
+
+
+@pytest.mark.parametrize("module", ["autograder", "solutions", "autograder.spec", "tests"])
+def test_the_course_cannot_be_imported(student: Student, module: str) -> None:
+    code = f"""
+        try:
+            import {module}
+            seen = getattr({module}, "__file__", None) is not None
+        except ImportError:
+            seen = False
+        """
+    assert run(student, code) is False
+
+
+def test_the_home_the_logs_and_the_users_are_not_there(student: Student) -> None:
+    home = str(Path.home())
+    places = [home, f"{home}/.ssh", "/var", "/srv", "/mnt", "/run", "/boot", "/etc/shadow", "/sys"]
+    entries = run(
+        student,
+        f"""
+        import os
+        seen = {{p: os.listdir(p) for p in {places} if os.path.isdir(p)}}
+        seen["users"] = open("/etc/passwd").read().count(":x:")
+        """,
+    )
+    assert entries.pop("users") == 1
+    visible = {Path(sys.prefix), Path(sys.base_prefix), ROOT}
+    for place, names in entries.items():  # of a home, only the way to the interpreter
+        for name in names:
+            assert any(path.is_relative_to(Path(place, name)) for path in visible), (place, names)
+
+
+def test_no_other_process_is_seen(student: Student) -> None:
+    assert run(student, "import os; seen = [p for p in os.listdir('/proc') if p.isdigit()]") == [
+        "1"
+    ]
+
+
+def test_the_environment_has_nothing_of_ours(
+    new_student: NewStudent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    seen = run(
+        new_student(),
+        "import os; seen = [*os.environ, open('/proc/1/environ').read(), *os.environ.values()]",
+    )
+    assert not any("SECRET_TOKEN" in entry or "hunter2" in entry for entry in seen)
+
+
+def test_only_the_conversation_is_open(student: Student) -> None:
+    seen = run(
+        student,
+        """
+        import os
+        seen = []
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                seen.append(os.readlink(f"/proc/self/fd/{name}"))
+            except OSError:
+                pass
+        """,
+    )
+    assert [link.partition(":")[0] for link in seen if link != "/dev/null"] == ["socket"]
+
+
+# -- what it reaches -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["/", "/usr", "/etc", "/proc/sys/kernel", sys.prefix, "/dev"])
+def test_nothing_outside_can_be_written(student: Student, place: str) -> None:
+    code = f"""
+        import os
+        seen = False
+        for name in ("new.txt", "hostname"):
+            try:
+                open(os.path.join({place!r}, name), "w").write("x")
+                seen = True
+            except OSError:
+                pass
+        """
+    assert run(student, code) is False
+
+
+def test_every_mount_but_its_own_is_read_only(student: Student) -> None:
+    mounts = run(student, "seen = [line.split()[1:4] for line in open('/proc/self/mounts')]")
+    writable = {place for place, _, options in mounts if "ro" not in options.split(",")}
+    devices = {f"/dev/{name}" for name in lockdown.DEVICES}
+    assert writable - devices == {lockdown.HOME, "/tmp", "/dev/shm", "/proc"}
+
+
+def test_the_root_holds_no_more_than_it_should(student: Student) -> None:
+    ways = {Path(path).parts[1] for path in (sys.prefix, sys.base_prefix, ROOT)}
+    system = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "etc", "dev", "proc", "tmp", "home"}
+    assert set(run(student, "import os; seen = os.listdir('/')")) <= system | ways
+
+
+def test_labkit_cannot_be_changed(student: Student) -> None:
+    code = """
+        import labkit.probes
+        try:
+            open(labkit.probes.__file__, "a").write("x")
+            seen = True
+        except OSError:
+            seen = False
+        """
+    assert run(student, code) is False
+
+
+def test_its_own_folders_can_be_written(student: Student) -> None:
+    code = """
+        import pathlib, tempfile
+        pathlib.Path("mine.txt").write_text("x")
+        with tempfile.NamedTemporaryFile() as file, open("/dev/shm/x", "w") as shared:
+            file.write(b"x"); shared.write("x")
+        seen = pathlib.Path.home().joinpath("mine.txt").read_text()
+        """
+    assert run(student, code) == "x"
+
+
+def test_there_is_no_network(student: Student) -> None:
+    code = """
+        import socket
+        seen = []
+        for family, address in (
+            (socket.AF_INET, ("127.0.0.1", 80)), (socket.AF_INET, ("1.1.1.1", 53)),
+            (socket.AF_INET6, ("::1", 80)),
+        ):
+            with socket.socket(family) as s:
+                s.settimeout(2)
+                seen.append(s.connect_ex(address) == 0)
+        seen.append([name for _, name in socket.if_nameindex() if name != "lo"])
+        """
+    assert run(student, code) == [False, False, False, []]
+
+
+def test_a_server_of_this_machine_is_out_of_reach(student: Student) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("\0of-the-grader")  # an abstract name: no file hides it
+        server.listen()
+        code = """
+            import socket
+            with socket.socket(socket.AF_UNIX) as s:
+                seen = s.connect_ex("\\0of-the-grader") == 0
+            """
+        assert run(student, code) is False
+
+
+def test_it_has_no_rights(student: Student) -> None:
+    code = """
+        import os
+        lines = open("/proc/self/status").read().splitlines()
+        status = dict(line.split(":", 1) for line in lines)
+        seen = [int(status[f"Cap{k}"], 16) for k in ("Inh", "Prm", "Eff", "Bnd", "Amb")]
+        seen += [int(status["NoNewPrivs"]) - 1, int(os.getuid() == 0)]
+        """
+    assert run(student, code) == [0] * 7
+
+
+def test_it_cannot_become_root_or_change_mounts(student: Student) -> None:
+    code = """
+        import ctypes, os
+        libc = ctypes.CDLL(None)
+        seen = [
+            libc.mount(b"tmpfs", b"/tmp", b"tmpfs", 0, None),
+            libc.umount2(b"/usr", 2),
+            libc.chroot(b"/tmp"),
+            libc.setuid(0),
+            libc.sethostname(b"mine", 4),
+        ]
+        """
+    assert run(student, code) == [-1] * 5
+
+
+def test_what_it_runs_does_not_win_rights_back(student: Student) -> None:
+    code = """
+        import os, subprocess
+        seen = subprocess.run(["id", "-u"], capture_output=True, text=True).stdout.strip() == "0"
+        """
+    assert run(student, code) is False
+
+
+# -- what it uses up -----------------------------------------------------------------------------
+
+
+def test_four_gigabytes_in_numpy_are_refused(student: Student) -> None:
+    done = student.run_cell("import numpy as np\nx = np.ones(1 << 29)", LONG)
+    assert done.error.endswith("MemoryError")
+    assert student.run_cell("1", LONG).error == ""
+
+
+def test_four_gigabytes_in_small_pieces_are_refused(new_student: NewStudent) -> None:
+    """What is left decides whether the process can still say so."""
+    try:
+        code = "x = []\nwhile True: x.append(bytearray(1 << 20))"
+        outcome = new_student().run_cell(code, LONG).error
+    except DeathError as death:
+        outcome = death.kind
+    assert outcome in ("MemoryError", "memory")
+
+
+def test_a_process_without_memory_to_hear_the_next_question_says_why(
+    new_student: NewStudent,
+) -> None:
+    student = new_student()
+    student.run_cell(
+        "import labkit.frames\ndef full(*_, **__): raise MemoryError\n"
+        "labkit.frames.Channel.receive = full",
+        LONG,
+    )
+    with pytest.raises(DeathError) as caught:
+        student.run_cell("1", LONG)
+    assert caught.value.kind == "memory"
+
+
+def test_who_dies_at_the_limit_died_of_memory(new_student: NewStudent) -> None:
+    with pytest.raises(DeathError) as caught:
+        new_student(600).run_cell("x = bytearray(530 << 20)\nimport os; os._exit(3)", LONG)
+    assert caught.value.kind == "memory"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import mmap\nm = mmap.mmap(-1, 3 << 30)\nfor i in range(0, 3 << 30, 4096): m[i] = 1",
+        "import os\nfor _ in range(4):\n    if not os.fork():\n        x = bytearray(600 << 20)\n"
+        "        import time; time.sleep(60)\nimport time; time.sleep(60)",
+    ],
+    ids=["shared", "in many processes"],
+)
+def test_memory_that_no_limit_of_one_process_counts_is_watched(
+    new_student: NewStudent, code: str
+) -> None:
+    with pytest.raises(DeathError) as caught:
+        new_student().run_cell(code, LONG)
+    assert caught.value.kind == "memory"
+
+
+def test_a_fork_bomb_runs_dry(new_student: NewStudent) -> None:
+    code = """
+        import os, time
+        children = 0
+        try:
+            while children < 1000:
+                if os.fork() == 0:
+                    time.sleep(600)
+                children += 1
+        except BlockingIOError:
+            pass
+        seen = children
+        """
+    assert 0 < run(new_student(), code) < lockdown.MAX_PROCESSES
+
+
+def test_a_fork_bomb_harms_no_other_submission(new_student: NewStudent) -> None:
+    bomber, neighbour = new_student(), new_student()
+    bomb = "import os, time\nfor _ in range(60):\n    if not os.fork(): time.sleep(600)"
+    bomber.run_cell(bomb, LONG)
+    threads = """
+        import threading, time
+        started = [threading.Thread(target=time.sleep, args=(0.1,)) for _ in range(20)]
+        for thread in started: thread.start()
+        seen = len(started)
+        """
+    assert run(neighbour, threads) == 20
+
+
+def test_the_disk_is_small(student: Student) -> None:
+    code = """
+        import os, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        written = 0
+        try:
+            for number in range(4):
+                with open(f"/tmp/{number}", "wb") as file:
+                    for _ in range(200):
+                        written += file.write(b"x" * (1 << 20))
+                        file.flush()
+        except OSError:
+            pass
+        for number in range(4):
+            if os.path.exists(f"/tmp/{number}"): os.unlink(f"/tmp/{number}")
+        seen = written >> 20
+        """
+    assert 200 <= run(student, code) <= 256
+
+
+def test_processor_time_ends() -> None:
+    student = Student({}, memory_limit=1024, cpu_seconds=1)
+    try:
+        code = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
+        with pytest.raises(DeathError) as caught:
+            student.run_cell(code, LONG)
+    finally:
+        student.close()
+    assert caught.value.kind == "timeout"
+    assert "computed for more than 1 s" in str(caught.value)
+
+
+def test_a_loop_that_ignores_every_interrupt_is_killed(new_student: NewStudent) -> None:
+    student = new_student()
+    code = (
+        "import signal\nfor s in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):\n"
+        "    signal.signal(s, signal.SIG_IGN)\nwhile True: pass"
+    )
+    with pytest.raises(DeathError) as caught:
+        student.run_cell(code, 0.2)
+    assert caught.value.kind == "timeout"
+    assert caught.value.outputs[-1]["ename"] == "DeadProcessError"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import os; os._exit(3)", "exit code 3"),
+        ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
+        ("import os; os.abort()", "SIG"),
+        (
+            "import os\nfor fd in range(3, 64):\n    try: os.close(fd)\n    except OSError: pass",
+            "ended|hung",
+        ),
+    ],
+    ids=["exit", "segmentation fault", "abort", "hangs up"],
+)
+def test_a_death_is_told(new_student: NewStudent, code: str, said: str) -> None:
+    student = new_student()
+    student.run_cell("x = 1", LONG)
+    with pytest.raises(DeathError, match=said) as caught:
+        student.run_cell(f"print('last words', flush=True)\n{code}", LONG)
+    assert caught.value.kind == "killed"
+    assert caught.value.outputs[0]["text"] == "last words\n"
+    with pytest.raises(DeathError):
+        student.run_cell("x", LONG)
+
+
+# -- what it says --------------------------------------------------------------------------------
+
+
+def test_a_flood_of_frames_ends_the_process(new_student: NewStudent) -> None:
+    code = """
+        import os, socket, json, struct
+        from labkit import wire
+        fd = next(fd for fd in range(3, 64) if os.path.exists(f"/proc/self/fd/{fd}")
+                  and os.readlink(f"/proc/self/fd/{fd}").startswith("socket"))
+        line = socket.socket(fileno=os.dup(fd))
+        output = {"output_type": "stream", "name": "stdout", "text": "x" * 100_000}
+        raw = wire.dumps({"op": "output", "output": output})
+        while True:
+            line.sendall(struct.pack("<I", len(raw)) + raw)
+        """
+    with pytest.raises(DeathError) as caught:
+        new_student().run_cell(textwrap.dedent(code), LONG)
+    assert caught.value.kind == "killed"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    ["b'\\xff\\xff\\xff\\xff'", "b'\\x02\\x00\\x00\\x00[]'", "b'\\x03\\x00\\x00\\x00{]}'"],
+    ids=["endless", "no message", "no JSON"],
+)
+def test_nonsense_on_the_line_ends_the_process(new_student: NewStudent, forged: str) -> None:
+    code = (
+        "import os\nfor fd in range(3, 64):\n"
+        f"    try: os.write(fd, {forged})\n    except OSError: pass"
+    )
+    with pytest.raises(DeathError) as caught:
+        new_student().run_cell(code, LONG)
+    assert caught.value.kind == "killed"
+
+
+def test_an_output_that_is_none_is_dropped(new_student: NewStudent) -> None:
+    code = """
+        from IPython import get_ipython
+        emit = get_ipython().recorder._emit
+        for output in (None, 7, {}, {"output_type": "evil"}, {"output_type": "stream", "text": 3},
+                       {"output_type": "display_data", "data": {1: 2}},
+                       {"output_type": "error", "traceback": "x"}):
+            emit(output)
+        """
+    done = new_student().run_cell(textwrap.dedent(code), LONG)
+    for output in done.outputs:
+        assert output["output_type"] in ("stream", "display_data", "error")
+        assert json.loads(json.dumps(output)) == output
+
+
+def test_tampering_with_ipython_and_labkit_changes_its_own_answers_alone(
+    new_student: NewStudent,
+) -> None:
+    student = new_student()
+    student.run_cell(
+        "get_ipython().input_transformers_cleanup.append(lambda lines: ['pass\\n'])\n"
+        "import labkit.probes, labkit.compare\n"
+        "labkit.compare.compare = lambda *a, **k: None\n"
+        "real = labkit.probes.observe\n"
+        "labkit.probes.observe = lambda *a, **k: labkit.probes.Observation(value='everything')",
+        LONG,
+    )
+    seen = student.observe("real", Returns(), {}, LONG)
+    assert seen is not None
+    assert seen.value == "everything"  # which is compared with what is expected, elsewhere
+
+
+# -- what it leaves behind -----------------------------------------------------------------------
+
+
+def sleepers(seconds: str) -> list[str]:
+    """Processes of this machine that sleep for exactly so long."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == f"sleep\0{seconds}\0".encode():
+                found.append(path.parent.name)
+        except OSError:  # it ended while we looked
+            continue
+    return found
+
+
+def test_nothing_outlives_the_run(new_student: NewStudent) -> None:
+    student = new_student()
+    mark = f"601.{os.getpid()}"
+    code = f"""
+        import subprocess
+        subprocess.Popen(["setsid", "nohup", "sleep", "{mark}"], start_new_session=True)
+        while not subprocess.run(["pgrep", "-f", "^sleep {mark}"], capture_output=True).stdout:
+            pass
+        seen = True
+        """
+    assert run(student, code)
+    assert sleepers(mark)
+    student.close()
+    assert not sleepers(mark)
+
+
+def test_a_dead_grader_leaves_nothing_behind() -> None:
+    """Not even code that hears no interrupt and has asked to outlive its parent."""
+    mark = f"602.{os.getpid()}"
+    stubborn = f"""
+        import ctypes, signal, subprocess
+        ctypes.CDLL(None).prctl(1, 0)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        subprocess.Popen(["sleep", "{mark}"])
+        while True: pass
+        """
+    code = f"""
+        import os, signal, threading
+        from autograder.student import Student
+        from tests.test_sandbox import sleepers
+        student = Student({{}}, memory_limit=1024, cpu_seconds=60)
+        code = {textwrap.dedent(stubborn)!r}
+        threading.Thread(target=student.run_cell, args=(code, 600), daemon=True).start()
+        while not sleepers("{mark}"):
+            os.sched_yield()
+        print("ready", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == "ready\n", done.stderr
+    deadline = time.monotonic() + LONG
+    while sleepers(mark) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert not sleepers(mark)
+
+
+def test_two_submissions_share_nothing(new_student: NewStudent) -> None:
+    one, two = new_student(), new_student()
+    listed = "import os; seen = [sorted(os.listdir(p)) for p in ('/tmp', '/dev/shm')]"
+    before = run(two, listed)  # not empty where the interpreter itself lies below one of them
+    run(one, "open('/tmp/answer', 'w').write('x'); open('/dev/shm/answer', 'w'); seen = 1")
+    assert all("answer" in names for names in run(one, listed))
+    assert run(two, listed) == before
+    assert not any("answer" in names for names in before)
+
+
+# -- where it cannot be had ----------------------------------------------------------------------
+
+
+def as_ordinary_user(code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code as a user without rights, who can read the interpreter; as us if we are."""
+    if os.geteuid() != 0:
+        command = [sys.executable, "-c", textwrap.dedent(code)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    opened = f"""
+        import os, sys
+        from pathlib import Path
+        from autograder import lockdown as l
+        home = Path.home()
+        wanted = {{{sys.base_prefix!r}, {str(ROOT)!r}}}
+        private = [path for path in wanted if Path(path).is_relative_to(home)]
+        l._unshare(l.CLONE_NEWNS, "")
+        l._mount("", "/", flags=l.MS_REC | l.MS_PRIVATE)
+        l._mount("tmpfs", "/mnt", "tmpfs")
+        for number, path in enumerate(private):  # what lies in a home that only we can read
+            os.mkdir(f"/mnt/{{number}}")
+            l._mount(path, f"/mnt/{{number}}", flags=l.MS_BIND | l.MS_REC)
+        if private:
+            l._mount("tmpfs", str(home), "tmpfs", 0, "mode=755")
+        for number, path in enumerate(private):
+            os.makedirs(path, exist_ok=True)
+            l._mount(f"/mnt/{{number}}", path, flags=l.MS_BIND | l.MS_REC)
+        os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
+        os.environ["HOME"] = "/nonexistent"
+        os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+        """
+    command = [sys.executable, "-c", textwrap.dedent(opened), textwrap.dedent(code)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_an_ordinary_user_has_the_same_sandbox() -> None:
+    code = """
+        import os
+        from autograder import sandbox
+        from autograder.student import Student
+        assert os.getuid() != 0
+        print(sandbox.available())
+        student = Student({"side.txt": b"x"}, memory_limit=1024, cpu_seconds=60)
+        student.run_cell('''
+        import os, socket, ctypes
+        libc = ctypes.CDLL(None)
+        seen = [
+            os.path.exists("side.txt"),
+            [p for p in os.listdir("/proc") if p.isdigit()],
+            socket.socket().connect_ex(("127.0.0.1", 80)) == 0,
+            libc.unshare(0x10000000),
+            libc.mount(b"tmpfs", b"/tmp", b"tmpfs", 0, None),
+            os.access("/usr", os.W_OK) or os.access("/", os.W_OK),
+            os.path.exists("/var"),
+        ]
+        ''', 30)
+        print(student.read("seen"))
+        bomb = "import os, time\\nn = 0\\nwhile n < 999:\\n"
+        bomb += "    if not os.fork(): time.sleep(99)\\n    n += 1"
+        print(student.run_cell(bomb, 30).error, student.read("n") < 64)
+        student.close()
+        """
+    done = as_ordinary_user(code)
+    assert done.stdout.splitlines() == [
+        "Tier(name='namespaces')",
+        "[True, ['1'], False, -1, -1, False, False]",
+        "BlockingIOError True",
+    ], done.stderr
+
+
+def test_where_users_make_no_namespaces_a_sentence_says_what_helps() -> None:
+    code = """
+        import os
+        from pathlib import Path
+        from autograder import lockdown, sandbox
+        lockdown.new_user()
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        lockdown._prctl(24, 21)  # no CAP_SYS_ADMIN for what is started from here
+        print(sandbox.available())
+        """
+    done = as_ordinary_user(code)
+    assert "cannot isolate student code (make namespaces: " in done.stdout, done.stderr
+    assert "sysctl user.max_user_namespaces=10000" in done.stdout
+
+
+def test_an_interpreter_that_the_student_cannot_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = tmp_path / "python"
+    private.mkdir()
+    private.chmod(0o000)
+    monkeypatch.setattr(sandbox, "_visible", lambda _: ([str(private)], [str(private)]))
+    sandbox.available.cache_clear()
+    reason = sandbox.available()
+    sandbox.available.cache_clear()
+    assert isinstance(reason, str)
+    assert f"{private} cannot be read" in reason
+    assert "put Python and the virtual environment where" in reason
+
+
+def test_another_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    sandbox.available.cache_clear()
+    reason = sandbox.available()
+    sandbox.available.cache_clear()
+    assert isinstance(reason, str)
+    assert "Linux" in reason
+
+
+def test_a_course_below_a_visible_folder_is_covered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visible, needed = sandbox._visible(ROOT / "labs" / "labkit")
+    (tmp_path / "course" / "solutions").mkdir(parents=True)
+    (tmp_path / "course" / "labs").mkdir()
+    (tmp_path / "course" / "labs" / "page.txt").write_text("for students")
+    tmp_path.chmod(0o755)
+    shown = [*visible, str(tmp_path), str(tmp_path / "course" / "labs")]
+    monkeypatch.setattr(sandbox, "_visible", lambda _: (shown, needed))
+    monkeypatch.setattr(sandbox, "_hidden", lambda: [str(tmp_path / "course")])
+    student = Student({}, memory_limit=1024, cpu_seconds=60)
+    try:
+        code = f"import os; seen = [os.listdir(p) for p in ({str(tmp_path / 'course')!r}, "
+        seen = run(student, code + f"{str(tmp_path / 'course' / 'labs')!r})]")
+    finally:
+        student.close()
+    assert seen == [["labs"], ["page.txt"]]

@@ -1,0 +1,270 @@
+"""The parts that the website is made of, each alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from docutils import nodes
+
+BOOK = Path(__file__).parents[1] / "book"
+sys.path.insert(0, str(BOOK / "_ext"))
+from course_site import (  # noqa: E402
+    film,
+    katex,
+    labpage,
+    labs,
+    numbering,
+    overview,
+    pages,
+    quiz,
+    reference,
+    results,
+    widget,
+)
+
+
+class TestQuiz:
+    def test_options_and_their_reasons(self) -> None:
+        options = quiz.parse(
+            [
+                "- too high :correct: Being cut off looks like arriving.",
+                "- too low :why: Nothing is subtracted,",
+                "  not even at the cut.",
+            ]
+        )
+        assert options == [
+            quiz.Option("too high", True, "Being cut off looks like arriving."),
+            quiz.Option("too low", False, "Nothing is subtracted,\nnot even at the cut."),
+        ]
+
+    @pytest.mark.parametrize(
+        ("lines", "complaint"),
+        [
+            (["- a :correct: x", "- b"], "mark this option"),
+            (["- a :correct: x", "- b :why:"], "say why"),
+            (["- a :why: x", "- b :why: y"], "one right option"),
+            (["- a :correct: x", "- b :correct: y"], "one right option"),
+            (["text", "- a :correct: x"], "list items"),
+        ],
+    )
+    def test_a_quiz_that_says_too_little_is_refused(self, lines: list[str], complaint: str) -> None:
+        with pytest.raises(ValueError, match=complaint):
+            quiz.parse(lines)
+
+
+class TestKatex:
+    @pytest.fixture
+    def renderer(self):  # type: ignore[no-untyped-def]
+        script = BOOK.parent / "build/web/node_modules/katex/dist/katex.min.js"
+        assert script.is_file(), "KaTeX is not installed: run make book"
+        renderer = katex.Katex(script, {r"\E": r"\mathbb{E}"})
+        yield renderer
+        renderer.close()
+
+    def test_a_formula_is_html_with_mathml_inside(self, renderer: katex.Katex) -> None:
+        inline = renderer.render(r"\E[x]", display=False)
+        assert "<math" in inline
+        assert "𝔼" in inline or "mathbb" in inline
+        assert "katex-display" not in inline
+        assert "katex-display" in renderer.render("x", display=True)
+
+    def test_bad_tex_is_an_error_and_the_next_formula_still_works(
+        self, renderer: katex.Katex
+    ) -> None:
+        with pytest.raises(katex.TexError, match="Undefined control sequence"):
+            renderer.render(r"\nosuchthing", display=False)
+        assert "<math" in renderer.render("y", display=False)
+
+    def test_sphinx_prints_the_numbers_not_tex(self) -> None:
+        tex = r"\begin{align}x\end{align}"
+        assert katex.NUMBERED.sub(r"\\\1{\2*}", tex) == r"\begin{align*}x\end{align*}"
+
+
+class TestLabs:
+    LAB = labs.Lab("lab02_x", "Q & A", 30.0, 200, 8, "60 s", "")
+
+    def test_facts_come_from_the_lab(self, tmp_path: Path) -> None:
+        (tmp_path / "solutions/lab02_x").mkdir(parents=True)
+        (tmp_path / "labs/lab02_x").mkdir(parents=True)
+        text = "---\ntitle: T\ntotal: 30\nminutes: 200\ncpu: 60 s\n---\n# T\n\n---\n"
+        (tmp_path / "solutions/lab02_x/lab.md").write_text(text)
+        public = {"title": "Q & A", "exercises": [{}] * 8}
+        (tmp_path / "labs/lab02_x/public_cases.json").write_text(json.dumps(public))
+        assert labs.read_lab(tmp_path, "lab02_x") == self.LAB
+
+    def test_a_card_names_points_time_and_three_ways_in(self) -> None:
+        card = labs.card(self.LAB, root="../", labs_url="", on_lab_page=False)
+        for text in ("30", "3 h 20 min", "60 s", "Q &amp; A"):
+            assert text in card
+        assert "On a GPU" not in card
+        for address in (
+            "../labs/lab02_x.html",
+            "../labs/lab02_x.zip",
+            "../how_labs_work.html#in-colab",
+        ):
+            assert f'href="{address}"' in card
+        assert "lab02_x.html" not in labs.card(self.LAB, root="", labs_url="", on_lab_page=True)
+
+    @pytest.mark.parametrize(
+        ("address", "place"),
+        [
+            ("https://github.com/someone/labs", "someone/labs/blob/main"),
+            ("https://github.com/someone/labs/", "someone/labs/blob/main"),
+            ("https://github.com/someone/c/tree/dev/labs", "someone/c/blob/dev/labs"),
+        ],
+    )
+    def test_colab_opens_what_github_has(self, address: str, place: str) -> None:
+        host = "https://colab.research.google.com/github"
+        assert labs.colab_link(address, "lab02_x") == f"{host}/{place}/lab02_x/lab02_x.ipynb"
+
+    def test_colab_opens_nothing_elsewhere(self) -> None:
+        assert labs.colab_link("https://example.org/labs", "lab02_x") is None
+        assert labs.colab_link("", "lab02_x") is None
+
+    @pytest.mark.parametrize(
+        ("minutes", "said"), [(45, "45 min"), (120, "2 h"), (200, "3 h 20 min"), (0, "0 min")]
+    )
+    def test_duration(self, minutes: int, said: str) -> None:
+        assert labs.duration(minutes) == said
+
+
+KERNEL = {"name": "python3", "display_name": "Python 3"}
+
+
+class TestLabPage:
+    def notebook(self) -> nbformat.NotebookNode:
+        graded = {"nbgrader": {"solution": True, "grade_id": "q_update"}}
+        tests = {"nbgrader": {"solution": False, "grade": True, "grade_id": "test-q_update"}}
+        cells = [
+            nbformat.v4.new_markdown_cell("# Lab\n\nAn agent.\n\n## The cliff\n\n# not a title"),
+            nbformat.v4.new_code_cell('labkit.start("lab02_x")'),
+            nbformat.v4.new_markdown_cell("## Learning"),
+            nbformat.v4.new_markdown_cell("**Exercise 1**"),
+            nbformat.v4.new_code_cell("def q_update(): ...", metadata=graded),
+            nbformat.v4.new_code_cell(
+                'labkit.check("q_update")',
+                metadata=tests,
+                outputs=[nbformat.v4.new_output("stream", text="secret")],
+            ),
+        ]
+        return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+
+    def test_an_exercise_is_found_at_the_words_that_name_it(self) -> None:
+        page = labpage.lab_page(self.notebook(), "lab02_x")
+        sources = [cell.source for cell in page.cells]
+        target = sources.index("(lab02-x-q-update)=")
+        assert sources[target + 1] == "**Exercise 1**"
+        assert sum(source.endswith(")=") for source in sources) == 1
+
+    def test_the_card_follows_the_title_and_nothing_was_run(self) -> None:
+        page = labpage.lab_page(self.notebook(), "lab02_x")
+        assert page.cells[0].source == "# Lab\n\n```{lab-card} lab02_x\n```"
+        assert page.cells[1].source.startswith("An agent.")
+        assert nbformat.writes(page).count("lab-card") == 1
+        assert "secret" not in nbformat.writes(page)
+        nbformat.validate(page)
+
+    def test_the_same_notebook_gives_the_same_page(self) -> None:
+        first, second = (labpage.lab_page(self.notebook(), "lab02_x") for _ in range(2))
+        assert nbformat.writes(first) == nbformat.writes(second)
+
+
+class TestPages:
+    def test_mending_twice_is_mending_once(self) -> None:
+        page = (
+            '<div id="pst-primary-sidebar" class="x"><th></th><th class="head"></th>'
+            '<script src="_static/doctools.js?v=1"></script><script src="searchindex.js"></script>'
+            '<script src="_static/documentation_options.js"></script>'
+            '<div class="highlight"><pre>'
+        )
+        mended = pages.mend(page)
+        assert pages.mend(mended) == mended
+        assert '<script defer src="searchindex.js">' in mended
+        assert '<script src="_static/documentation_options.js">' in mended
+        assert "<th" not in mended
+        assert '<pre tabindex="0">' in mended
+
+    def test_a_description_ends_at_a_word(self) -> None:
+        document = nodes.document(None, None)  # type: ignore[arg-type]
+        document += nodes.paragraph(text="word " * 60)
+        text = pages.describe(document)
+        assert text.endswith("word …")
+        assert len(text) <= pages.DESCRIPTION_LENGTH + 2
+
+    def test_icons_that_pages_name_and_the_theme_draws_are_kept_and_no_others(self) -> None:
+        css = (
+            '.fa-bars:before,.fa-navicon:before{content:"\\f0c9"}.fa-car:before{content:"\\f1b9"}'
+            '.admonition-title:after{content:"\\f0ae"}'
+        )
+        assert pages.used_icons(css, '<i class="fa-solid fa-bars">') == {0xF0C9, 0xF0AE}
+
+    def test_pictures_get_their_size(self, tmp_path: Path) -> None:
+        from PIL import Image
+
+        Image.new("RGB", (7, 5)).save(tmp_path / "a.png")
+        page = pages.with_sizes('<img alt="" src="a.png"><img src="https://x/b.png">', tmp_path)
+        assert 'width="7" height="5"' in page
+        assert page.count("width") == 1
+
+
+class TestResults:
+    def test_a_mean_is_given_to_the_digits_that_its_error_allows(self) -> None:
+        spread = {"count": 60, "mean": -51.337, "sd": 6.0117, "stderr": 0.7761}
+        assert results.cell(spread) == "−51.34 ± 0.78 (sd 6.01, n = 60)"
+
+    def test_curves_are_left_to_figures(self) -> None:
+        header, body = results.rows({"Q": {"peak": 0.5, "curve": [1, 2]}, "SARSA": {"peak": 1}})
+        assert (header, body) == (["method", "peak"], [["Q", "0.5"], ["SARSA", "1"]])
+        assert results.turned(header, body) == (["measured", "Q", "SARSA"], [["peak", "0.5", "1"]])
+
+    def test_every_committed_result_makes_a_section(self) -> None:
+        benchmarks = BOOK.parent / "benchmarks"
+        files = sorted((benchmarks / "results").glob("*.json"))
+        assert files
+        for path in files:
+            heading = results.title(benchmarks, path.stem)
+            section = results.report(path.stem, heading, json.loads(path.read_text("utf-8")))
+            assert heading != path.stem, f"no module of benchmarks/ writes {path.name}"
+            assert list(section.findall(nodes.table)), path.name
+
+
+class TestFilm:
+    def test_the_last_walk_is_the_shortest_way(self) -> None:
+        walks = film.train()
+        assert len(walks[-1]) - 1 == 13
+        assert walks[-1][-1] == 47
+        assert len(walks[0]) > len(walks[1]) > len(walks[2])
+
+    def test_the_film_is_small_and_says_what_it_shows(self) -> None:
+        picture = film.film(film.train())
+        assert len(picture) < 40_000
+        assert "13 steps" in picture
+
+
+def test_the_map_links_what_is_ready_only() -> None:
+    chapters = [
+        {"topic": "01_a", "title": "A", "build": "x"},
+        {"topic": "02_b", "title": "<B>", "build": "y"},
+    ]
+    page = overview.course_map(chapters, {"02_b"})
+    assert page.count("<a ") == 1
+    assert 'href="chapters/02_b.html">&lt;B&gt;</a>' in page
+
+
+def test_chapters_are_numbered_by_their_files() -> None:
+    assert numbering.renumbered((1, 3), 2) == (2, 3)
+
+
+def test_every_module_of_labkit_is_known_to_its_reference() -> None:
+    folder = BOOK.parent / "labs" / "labkit"
+    names = {path.stem for path in folder.glob("*.py") if not path.stem.startswith(("_", "test_"))}
+    assert set(reference.modules()) >= names
+
+
+def test_a_figure_that_does_not_say_how_tall_it_is_is_refused() -> None:
+    with pytest.raises(ValueError, match="how tall"):
+        widget.reserved_height("export function render() {}")
