@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,8 @@ def test_places_say_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_places_name_what_make_built(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["places"]) == 0
-    paths = [Path(line.split()[-1]) for line in capsys.readouterr().out.split("\n") if line.strip()]
+    lines = [line for line in capsys.readouterr().out.split("\n") if line.strip()]
+    paths = [Path(re.split(r" {2,}", line.strip())[1]) for line in lines]
     assert len(paths) >= 3
     assert [path for path in paths if not path.exists()] == []
 
