@@ -226,10 +226,10 @@ def _marked(line: str) -> str:
 def prelude_code(lab: LoadedLab) -> str:
     """Return the imports and short names that the notebook's definitions need, as in reference.py.
 
-    What a code cell before the first definition imports is left out.
+    It stands above every cell of the author's, so what they import again does not count.
     """
-    source, cells = lab.source, lab.labfile.cells
-    provided = {name for cell in cells for name in cell.names}
+    source = lab.source
+    provided = {name for cell in lab.labfile.cells for name in cell.names}
     asked = {item.name for item in lab.items} & source.definitions.keys()
     needed = set().union(*(free_names(source.definitions[name].node) for name in asked | provided))
     while True:  # an assignment may need another one
@@ -238,7 +238,6 @@ def prelude_code(lab: LoadedLab) -> str:
         if more <= needed:
             break
         needed |= more
-    needed -= _imported_by_author(cells)
     parts: list[str] = []
     last_line = 0
     for node in lab.source.tree.body:
@@ -248,7 +247,7 @@ def prelude_code(lab: LoadedLab) -> str:
                 parts.append("")  # the reference separates the standard library from the rest
             parts.append(ast.unparse(_with_names(node, kept)))
             last_line = node.end_lineno or node.lineno
-    assignments = [d for name, d in source.definitions.items() if name in assigned & needed]
+    assignments = [d for name, d in source.definitions.items() if name in assigned]
     if assignments:
         parts += ["", *(definition.text for definition in assignments)]
     return "\n".join(parts).strip()
@@ -260,15 +259,3 @@ def _with_names(
     if isinstance(node, ast.Import):
         return ast.Import(names=names)
     return ast.ImportFrom(module=node.module, names=names, level=node.level)
-
-
-def _imported_by_author(cells: tuple[LabCell, ...]) -> set[str]:
-    names: set[str] = set()
-    for cell in cells:
-        if cell.kind in ("exercise", "provided"):
-            break
-        if cell.kind == "code":
-            for node in ast.walk(ast.parse(cell.source)):
-                if isinstance(node, ast.Import | ast.ImportFrom):
-                    names |= set(imported_names(node))
-    return names
