@@ -1,0 +1,1 @@
+"""Lab 1: returns, values, Bellman equations and bandits."""
