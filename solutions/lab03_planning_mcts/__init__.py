@@ -1,0 +1,1 @@
+"""Lab 3: planning, learned models and tree search."""
