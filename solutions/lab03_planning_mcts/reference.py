@@ -84,7 +84,7 @@ def policy_iteration(P: Float, R: Float, *, gamma: float) -> tuple[Int, Float, i
     while True:
         num_iterations += 1
         P_pi, R_pi = P[everywhere, pi], R[everywhere, pi]
-        V: Float = np.linalg.solve(np.eye(num_obs) - gamma * P_pi, R_pi)
+        V = np.linalg.solve(np.eye(num_obs) - gamma * P_pi, R_pi).astype(np.float64)
         Q = R + gamma * P @ V
         better = Q.max(axis=1) > Q[everywhere, pi] + 1e-9
         if not better.any():
@@ -379,9 +379,9 @@ def mcts_move(state: State, *, num_simulations: int, c: float, rng: np.random.Ge
     """Search from ``state`` with UCT and return the root move that was visited most.
 
     Every simulation walks down a new tree by ``ucb`` to a node with untried moves, adds the child
-    of one of them, plays random moves from there to the end, and adds the result to all nodes on the
-    way, each in the view of the player who moved into it. A terminal node is not expanded: its own
-    result is what is added.
+    of one of them, plays random moves from there to the end, and adds the result to all nodes on
+    the way, each in the view of the player who moved into it. A terminal node is not expanded: its
+    own result is what is added.
 
     Args:
         state: the position, not terminal.
