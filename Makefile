@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 
 PYTHON ?= python3
-LAB ?= lab02_q_learning_sarsa
+LAB ?= $(error Name a lab with LAB=..., one of: $(notdir $(wildcard solutions/lab*)))
 SUBMISSIONS ?= submitted
 OUT ?= build/grades/$(LAB)
 COURSE ?= build/course
@@ -66,11 +66,11 @@ labs-check: $(INSTALLED)  ## fail if regenerating labs/ changes a byte
 	$(PY) -m autograder build --check
 
 .PHONY: grade
-grade: $(STAMPS)/labs  ## grade a class: LAB=lab02_q_learning_sarsa SUBMISSIONS=dir [OUT=dir]
+grade: $(STAMPS)/labs  ## grade a class: LAB=labNN_topic SUBMISSIONS=dir [OUT=dir]
 	$(PY) -m autograder grade $(LAB) --submissions $(SUBMISSIONS) --out $(OUT) --course $(COURSE)
 
 .PHONY: report
-report: $(INSTALLED)  ## write the class report again from recorded results: LAB=... [OUT=dir]
+report: $(INSTALLED)  ## write the class report again from recorded results: LAB=labNN_topic [OUT=dir]
 	$(PY) -m autograder report $(LAB) --out $(OUT) --course $(COURSE)
 
 .PHONY: formgrader
@@ -90,7 +90,7 @@ bundle: $(STAMPS)/labs  ## dist/student.zip, dist/instructor.zip and a zip per l
 	$(PY) -m autograder bundle
 
 .PHONY: submit
-submit: $(INSTALLED)  ## validate and zip a student's lab: LAB=lab02_q_learning_sarsa
+submit: $(INSTALLED)  ## validate and zip a student's lab: LAB=labNN_topic
 	$(PY) -m autograder submit $(LAB)
 
 .PHONY: new-lab

@@ -14,14 +14,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the site, each lab's class report and notebook; say what was left out, and why."""
-    places = [("website", f"{SITE}  (make serve: with its moving figures)")]
+    """Print the site, then each lab's class report and notebook; say what was left out, and why."""
+    names = discover.lab_names()
     reason = sandbox.available()
-    for name in discover.lab_names():
-        report = sample.grades(name) / "report.html"
-        places += [
-            ("class report", f"left out. {reason}" if isinstance(reason, str) else str(report)),
-            ("lab", str(discover.LABS / name / f"{name}.ipynb")),
-        ]
-    print("\n" + "\n".join(f"  {what:12}  {place}" for what, place in places) + "\n")
+    if isinstance(reason, str):
+        reports = [f"left out. {reason}"]
+    else:
+        reports = [str(sample.grades(name) / "report.html") for name in names]
+    places = {
+        "website": [f"{SITE}  (make serve: with its moving figures)"],
+        "class reports": reports,
+        "labs": [str(discover.LABS / name / f"{name}.ipynb") for name in names],
+    }
+    print()
+    for what, paths in places.items():
+        for path in paths:
+            print(f"  {what:13}  {path}")
+            what = ""
+    print()
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from autograder import formgrader, places, sample, sandbox
+from autograder import discover, formgrader, places, sample, sandbox
 from autograder.__main__ import COMMANDS, main
 from tests.browser import Watch
 from tests.jupyter import serving
@@ -40,15 +40,17 @@ def test_the_sample_class_is_left_out_where_it_cannot_be_graded(
 def test_places_say_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["places"]) == 0
     shown = capsys.readouterr().out
-    assert f"class report  left out. {REASON}" in shown
+    assert f"class reports  left out. {REASON}" in shown
+    assert shown.count("left out") == 1
     assert str(places.SITE) in shown
 
 
 def test_places_name_what_make_built(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["places"]) == 0
     lines = [line for line in capsys.readouterr().out.split("\n") if line.strip()]
-    paths = [Path(re.split(r" {2,}", line.strip())[1]) for line in lines]
-    assert len(paths) >= 3
+    paths = [Path(re.split(r" {2,}", line.rstrip())[2]) for line in lines]
+    assert len(paths) == 1 + 2 * len(discover.lab_names())
+    assert [line.split()[0] for line in lines if line[2] != " "] == ["website", "class", "labs"]
     assert [path for path in paths if not path.exists()] == []
 
 

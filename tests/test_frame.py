@@ -195,6 +195,22 @@ def test_make_does_what_a_change_needs(
     assert re.findall(pattern, plan, re.MULTILINE) == steps
 
 
+@pytest.mark.parametrize("command", ["grade", "report", "submit"])
+def test_a_command_about_one_lab_says_which_there_are(tmp_path: Path, command: str) -> None:
+    for name in (".venv/.installed", "build/stamps/labs"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    for lab in ("lab01_a", "lab02_b"):
+        (tmp_path / "solutions" / lab).mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    fresh = ["-o", ".venv/.installed", "-o", "build/stamps/labs"]
+    result = subprocess.run(
+        ["make", *fresh, command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "Name a lab with LAB=..., one of: lab01_a lab02_b." in result.stderr
+
+
 def test_ci_runs_the_readme_test_command() -> None:
     script = ROOT / ".ci/run"
     assert script.stat().st_mode & 0o111

@@ -255,6 +255,23 @@ def test_the_map_links_what_is_ready_only() -> None:
     assert 'href="chapters/02_b.html">&lt;B&gt;</a>' in page
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("2", "Chapter 2 and its lab are ready; the other four follow in the same form."),
+        ("12", "Chapters 1 and 2 and their labs are ready; the other three follow in"),
+        ("123", "Chapters 1 to 3 and their labs are ready; the other two follow in"),
+        ("1245", "Chapters 1, 2, 4 and 5 and their labs are ready; one more follows in"),
+        ("12345", "Every chapter and its lab are ready."),
+        ("", "No chapter is ready; the other five follow in the same form."),
+    ],
+)
+def test_the_map_says_what_is_ready(written: str, said: str) -> None:
+    chapters = [{"topic": f"0{number}_x", "title": "X", "build": "x"} for number in range(1, 6)]
+    page = overview.course_map(chapters, {f"0{number}_x" for number in written})
+    assert page.startswith(f"<p>{said}")
+
+
 def test_chapters_are_numbered_by_their_files() -> None:
     assert numbering.renumbered((1, 3), 2) == (2, 3)
 
