@@ -1,6 +1,6 @@
 """Tabular environments that Gymnasium lacks.
 
-Importing this module registers ``labkit/MaximizationBias-v0``.
+Importing this module registers ``labkit/MaximizationBias-v0`` and ``labkit/DynaMaze-v0``.
 """
 
 from __future__ import annotations
@@ -57,4 +57,65 @@ class MaximizationBias(gym.Env[int, int]):
         return self._obs, reward, True, False, {}
 
 
+class DynaMaze(gym.Env[int, int]):
+    """A maze of 6 rows and 9 columns in which only the last step is rewarded.
+
+    ## Observations
+    Cells, row by row: the start is 18 (row 2, left), the goal 8 (top right). Seven cells are walls
+    and never reached.
+
+    ## Actions
+    0 up, 1 right, 2 down, 3 left, as in Gymnasium's grids. Into a wall or the edge nothing moves.
+
+    ## Rewards
+    1 for the step into the goal, which terminates; 0 for every other. The shortest path takes 14
+    steps. There is no time limit.
+
+    Attributes:
+        P: transitions as Gymnasium's own grids list them: ``P[obs][action]`` is a list of
+            ``(probability, next_obs, reward, terminated)``.
+
+    Source: Sutton & Barto (2018), example 8.1.
+    """
+
+    SHAPE = (6, 9)
+    START, GOAL = 18, 8
+    WALLS = (7, 11, 16, 20, 25, 29, 41)
+
+    def __init__(self) -> None:
+        rows, columns = self.SHAPE
+        self.observation_space = gym.spaces.Discrete(rows * columns)  # type: ignore[assignment]
+        self.action_space = gym.spaces.Discrete(4)  # type: ignore[assignment]
+        self.P = {
+            obs: {action: [self._outcome(obs, action)] for action in range(4)}
+            for obs in range(rows * columns)
+        }
+        self._obs = self.START
+
+    def _outcome(self, obs: int, action: int) -> tuple[float, int, float, bool]:
+        rows, columns = self.SHAPE
+        row, column = divmod(obs, columns)
+        down, right = ((-1, 0), (0, 1), (1, 0), (0, -1))[action]
+        next_row = min(max(row + down, 0), rows - 1)
+        next_column = min(max(column + right, 0), columns - 1)
+        there = next_row * columns + next_column
+        next_obs = obs if there in self.WALLS else there
+        ends = next_obs == self.GOAL
+        return 1.0, next_obs, float(ends), ends
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Go to the start."""
+        super().reset(seed=seed)
+        self._obs = self.START
+        return self._obs, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        """Try to move by one cell."""
+        ((_, self._obs, reward, terminated),) = self.P[self._obs][int(action)]
+        return self._obs, reward, terminated, False, {}
+
+
 gym.register("labkit/MaximizationBias-v0", entry_point="labkit.envs:MaximizationBias")
+gym.register("labkit/DynaMaze-v0", entry_point="labkit.envs:DynaMaze")
