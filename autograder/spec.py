@@ -10,7 +10,7 @@ import numpy as np
 
 from labkit.compare import Tolerance
 from labkit.markers import Env, Seed
-from labkit.probes import Gradient, Mutates, Probe, Raises, Returns, Samples, Trace
+from labkit.probes import Gradient, Mutates, Part, Probe, Raises, Returns, Samples, Trace
 
 Case = dict[str, Any]
 """Keyword arguments of one call, plain data and markers; of a `Trace`: ``init`` and ``calls``."""
@@ -189,6 +189,7 @@ __all__ = [
     "Numeric",
     "Outcome",
     "Parameters",
+    "Part",
     "Raises",
     "Returns",
     "Samples",

@@ -51,6 +51,10 @@ def difference(got: Any, expected: Any, tolerance: Tolerance = EXACT) -> str | N
         ("left", "left"),
         (True, np.True_),
         (np.zeros((0, 3)), np.zeros((0, 3))),
+        (slice(2), slice(0, 2)),
+        (slice(0, 2, 1), slice(0, 2)),
+        (slice(np.int64(3), np.int64(5)), slice(3, 5)),
+        (slice(3, None), slice(3, None, None)),
     ],
 )
 def test_right_in_another_dress(got: Any, expected: Any) -> None:
@@ -95,6 +99,15 @@ def test_right_in_another_dress(got: Any, expected: Any) -> None:
         ("right", "left", "value"),
         ([1, [2, 3]], [1, [2, 4]], "value"),
         ({"raised": "nothing"}, {"raised": "ValueError"}, "value"),
+        (slice(0, 3), slice(0, 2), "value"),
+        (slice(1, 2), slice(0, 2), "value"),
+        (slice(0, None), slice(0, 2), "value"),
+        (slice(0, 2, 2), slice(0, 2), "value"),
+        (slice(0.0, 2.0), slice(0, 2), "value"),
+        (slice(False, 2), slice(0, 2), "value"),
+        ((0, 2), slice(0, 2), "type"),
+        (range(2), slice(0, 2), "type"),
+        (slice(0, 2), 2, "type"),
     ],
 )
 def test_what_is_wrong_has_a_name(got: Any, expected: Any, kind: str) -> None:

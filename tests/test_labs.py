@@ -232,6 +232,8 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
         return {key: mapped(part, change) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(mapped(part, change) for part in value)
+    if isinstance(value, slice):
+        return slice(*(mapped(x, change) for x in (value.start, value.stop, value.step)))
     if isinstance(value, np.ndarray | np.generic | torch.Tensor | int | float):
         return type(value)(change(value)) if isinstance(value, bool) else change(value)
     return value

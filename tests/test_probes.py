@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from labkit.markers import Env, Seed
-from labkit.probes import Gradient, Mutates, Raises, Returns, Samples, Trace, observe
+from labkit.probes import Gradient, Mutates, Part, Raises, Returns, Samples, Trace, observe
 
 X = np.array([1.0, 2.0])
 
@@ -47,6 +47,21 @@ def test_changed_arguments_are_named(change: Any, changed: tuple[str, ...]) -> N
     seen = observe(change, Returns(), case)
     assert seen.error is None
     assert seen.changed == changed
+
+
+def test_part_sees_one_part_and_what_has_no_such_part_whole() -> None:
+    def returning(value: Any) -> Any:
+        return observe(lambda: value, Part(0), {}).value
+
+    assert returning((2.5, 17)) == (2.5, None)
+    assert returning([2.5, 17, 1]) == (2.5, None, None)
+    assert observe(lambda: (2.5, 17), Part(1), {}).value == (None, 17)
+    assert observe(lambda: (2.5, 17), Part(2), {}).value == (2.5, 17)
+    assert returning(2.5) == 2.5
+    assert returning(()) == ()
+    assert returning(None) is None
+    assert returning(X) is X
+    assert observe(lambda x: x.sort(), Part(0), {"x": X[::-1]}).changed == ("x",)
 
 
 def test_mutates_reports_the_named_arguments_and_blames_only_the_others() -> None:

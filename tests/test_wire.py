@@ -22,7 +22,7 @@ from hypothesis.extra import numpy as hnp
 
 from labkit import wire
 from labkit.markers import Env, Seed
-from labkit.probes import CallError, Mutates, Observation, Samples
+from labkit.probes import CallError, Mutates, Observation, Part, Samples
 
 ARRAYS = st.sampled_from(sorted(wire.ARRAY_DTYPES)).flatmap(
     lambda name: hnp.arrays(np.dtype(name), hnp.array_shapes(min_dims=0, max_side=4, min_side=0))
@@ -31,9 +31,10 @@ SCALARS = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text()
     | hnp.arrays(np.float32, (1,)).map(lambda array: array[0])
 )  # fmt: skip
+SLICES = st.tuples(*[st.none() | st.integers(-9, 9) | st.floats() | st.just(np.int32(3))] * 3)
 KEYS = st.text(max_size=5) | st.integers(0, 9) | st.tuples(st.integers(0, 3), st.booleans())
 VALUES = st.recursive(
-    SCALARS | ARRAYS,
+    SCALARS | ARRAYS | SLICES.map(lambda parts: slice(*parts)),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.lists(inner, max_size=3).map(tuple)
@@ -63,6 +64,8 @@ def same(left: Any, right: Any) -> bool:
         return list(left) == list(right) and all(same(left[k], right[k]) for k in left)
     if isinstance(left, list | tuple):
         return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, slice):
+        return same((left.start, left.stop, left.step), (right.start, right.stop, right.step))
     if isinstance(left, float):
         return left == right or (math.isnan(left) and math.isnan(right))
     return bool(left == right)
@@ -95,6 +98,7 @@ def test_a_tensor_that_learns_travels_without_its_gradient() -> None:
         Seed(3),
         Env("CliffWalking-v1", {"size": 4}, 7),
         Samples(10, 2, Mutates(("Q",))),
+        Part(1),
         Observation(np.arange(3), ("Q",)),
         Observation(error=CallError("ValueError", "no", 3, "raise")),
     ],
@@ -128,7 +132,15 @@ class Stranger:
 
 REFUSED = [
     *(Color.RED, Sly(1.0), np.zeros(3).view(SlyArray), Stranger(), object(), {1, 2}, b"x", 1j),
-    *(lambda: 1, range(3), slice(3), collections.OrderedDict(a=1), np.array(["x"]), 2**64),
+    *(
+        lambda: 1,
+        range(3),
+        slice("a", "b"),
+        slice([0], 3),
+        collections.OrderedDict(a=1),
+        np.array(["x"]),
+        2**64,
+    ),
     *(np.array([None]), np.ma.masked_array([1.0]), np.array([1], dtype="datetime64[s]"), ...),
 ]
 
@@ -156,6 +168,7 @@ def test_opaque_stands_for_what_is_not_data() -> None:
     assert wire.loads(wire.dumps(Shy(), opaque=True)).text == "(no repr)"
     assert len(wire.loads(wire.dumps(range(10**9), opaque=True)).text) <= 200
     assert wire.loads(wire.dumps(..., opaque=True)).type_name == "ellipsis"
+    assert wire.loads(wire.dumps(slice("a"), opaque=True)).type_name == "slice"
 
 
 def test_a_class_with_a_records_name_is_no_record() -> None:
@@ -231,6 +244,14 @@ def _array(**changes: Any) -> dict[str, Any]:
         {"t": "float", "v": float(1)},
         {"t": "dict", "v": [[[1], 2]]},
         {"t": "dict", "v": [[1]]},
+        {"t": "slice", "v": [0, 1]},
+        {"t": "slice", "v": [0, 1, 2, 3]},
+        {"t": "slice", "v": [0, "1", None]},
+        {"t": "slice", "v": [0, [1], None]},
+        {"t": "slice", "v": [0, _array(), None]},
+        {"t": "slice", "v": {"0": 1}},
+        {"t": "Part", "v": {"index": -1}},
+        {"t": "Part", "v": {"index": True}},
         {"t": "nothing", "v": 1},
         {"t": ["Seed"], "v": {}},
         {"v": 1},

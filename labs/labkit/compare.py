@@ -142,6 +142,8 @@ def _difference(got: Any, expected: Any, tolerance: Tolerance, where: str) -> Mi
         return _compare_dicts(got, expected, tolerance, where)
     if isinstance(expected, list | tuple):
         return _compare_sequences(got, expected, tolerance, where)
+    if isinstance(expected, slice):
+        return _compare_slices(got, expected, where)
     if isinstance(expected, str):
         if type(got) is str and got == expected:
             return None
@@ -230,6 +232,28 @@ def _compare_sequences(
         if mismatch := compare_values(left, right, tolerance, f"{where}[{index}]"):
             return mismatch
     return None
+
+
+def _compare_slices(got: Any, expected: slice, where: str) -> Mismatch | None:
+    """``slice(2)``, ``slice(0, 2)`` and ``slice(0, 2, 1)`` are the same, of whatever whole numbers.
+
+    An open end is another slice: what it selects depends on what is sliced.
+    """
+    if type(got) is not slice:
+        return _wrong_type(got, expected, where)
+    left, right = _slice_parts(got), _slice_parts(expected)
+    if left == right and all(part is None or _kind(part) == "int" for part in left):
+        return None
+    got_text, expected_text = (
+        f"slice({', '.join(map(str, parts if parts[2] != 1 else parts[:2]))})"
+        for parts in (left, right)
+    )
+    return Mismatch("value", where, f"the {where} is {got_text}, expected {expected_text}")
+
+
+def _slice_parts(value: slice) -> tuple[Any, Any, Any]:
+    start, step = 0 if value.start is None else value.start, value.step
+    return start, value.stop, 1 if step is None else step
 
 
 def _compare_numbers(got: Any, expected: Any, tolerance: Tolerance, where: str) -> Mismatch | None:

@@ -75,6 +75,31 @@ class Returns:
 
 @record
 @dataclasses.dataclass(frozen=True)
+class Part:
+    """Observes one part of a returned tuple, where more than one value of the others is right.
+
+    The others are seen as None; a return value that has no such part is seen as it is.
+    """
+
+    index: int
+
+    def __post_init__(self) -> None:
+        if type(self.index) is not int or self.index < 0:
+            raise TypeError("a part is counted by a whole number from 0 on")
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return ()
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        value = function(**arguments)
+        if type(value) not in (tuple, list) or len(value) <= self.index:
+            return value
+        return tuple(part if at == self.index else None for at, part in enumerate(value))
+
+
+@record
+@dataclasses.dataclass(frozen=True)
 class Gradient:
     """Observes the return value and the gradient of its sum with respect to torch arguments."""
 
@@ -213,7 +238,7 @@ def _flattened(outcome: Any) -> np.ndarray | None:
     return row.reshape(-1) if row.dtype.kind in "biuf" and row.size else None
 
 
-Probe = Returns | Gradient | Mutates | Trace | Raises | Samples
+Probe = Returns | Part | Gradient | Mutates | Trace | Raises | Samples
 
 
 def observe(
@@ -291,6 +316,7 @@ __all__ = [
     "Mutates",
     "Observation",
     "Opaque",
+    "Part",
     "Probe",
     "Raises",
     "Returns",

@@ -92,6 +92,8 @@ class _Encoder:
             return [self.encode(item, depth + 1) for item in value]
         if kind is tuple:
             return {"t": "tuple", "v": [self.encode(item, depth + 1) for item in value]}
+        if kind is slice and all(map(_is_slice_part, _slice_parts(value))):
+            return {"t": "slice", "v": [self.encode(p, depth + 1) for p in _slice_parts(value)]}
         if kind is dict:
             pairs = value.items()
             return {
@@ -129,6 +131,17 @@ class _Encoder:
         return {"t": "tensor", "dtype": dtype, "shape": list(value.shape), "v": _bytes(raw)}
 
 
+def _slice_parts(value: slice) -> tuple[Any, Any, Any]:
+    return value.start, value.stop, value.step
+
+
+def _is_slice_part(value: Any) -> bool:
+    """True for nothing and for single numbers: what a slice that travels may hold."""
+    if value is None or type(value) in (bool, int, float):
+        return True
+    return isinstance(value, np.generic) and value.dtype.name in ARRAY_DTYPES
+
+
 def _short_repr(value: Any) -> str:
     try:
         return repr(value)[:200]
@@ -157,6 +170,10 @@ class _Decoder:
             return float(body)
         if tag == "tuple" and type(body) is list:
             return tuple(self.decode(item, depth + 1) for item in body)
+        if tag == "slice" and type(body) is list and len(body) == 3:
+            parts = [self.decode(part, depth + 1) for part in body]
+            if all(map(_is_slice_part, parts)):
+                return slice(*parts)
         if tag == "dict" and type(body) is list:
             return {self.decode(k, depth + 1): self.decode(v, depth + 1) for k, v in body}
         if tag in ("array", "scalar"):
@@ -204,8 +221,8 @@ def encode(value: Any, *, opaque: bool = False) -> Any:
     """Return a JSON tree that holds ``value``.
 
     Args:
-        value: None, bool, int, float, str, list, tuple, dict, numpy or torch arrays of the usual
-            types, and records (the markers, probes and observations of labkit).
+        value: None, bool, int, float, str, list, tuple, dict, slices of numbers, numpy or torch
+            arrays of the usual types, and records (the markers, probes and observations of labkit).
         opaque: replace what is not data by an `Opaque`, instead of refusing it.
 
     Raises:
