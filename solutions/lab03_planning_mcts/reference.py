@@ -7,11 +7,14 @@ numbers. A board of tic-tac-toe is a tuple of nine whole numbers.
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+
+from labkit.runtime import progress
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -20,6 +23,33 @@ Model = dict[str, NDArray[Any]]
 State = tuple[int, ...]
 Player = Callable[[State, np.random.Generator], int]
 TabularEnv = gym.Env[Any, Any]
+
+
+def env_model(env: TabularEnv) -> tuple[Float, Float, NDArray[np.bool_]]:
+    """Return the transitions and rewards of a Gymnasium table, and which observations are terminal.
+
+    An observation that a terminating step leads to keeps the agent, for a reward of 0.
+
+    Args:
+        env: environment whose ``unwrapped.P[obs][action]`` lists
+            ``(probability, next_obs, reward, terminated)``.
+
+    Returns:
+        ``P``, shape ``(num_obs, num_actions, num_obs)``; ``R``, the expected reward, shape
+        ``(num_obs, num_actions)``; and ``terminal``, shape ``(num_obs,)``.
+    """
+    table = env.unwrapped.P  # type: ignore[attr-defined]
+    P = np.zeros((len(table), len(table[0]), len(table)))
+    R = np.zeros(P.shape[:2])
+    terminal = np.zeros(len(table), dtype=bool)
+    for here, actions in table.items():
+        for do, outcomes in actions.items():
+            for probability, there, gain, ends in outcomes:
+                P[here, do, there] += probability
+                R[here, do] += probability * gain
+                terminal[there] |= ends
+    P[terminal], R[terminal] = np.eye(len(table))[terminal][:, None], 0.0
+    return P, R, terminal
 
 
 # ---- a known model ----------------------------------------------------------------------------
@@ -202,6 +232,55 @@ def dyna_q_step(
         ends, then = model["terminated"][s, a], model["next_obs"][s, a]
         best = 0.0 if ends else Q[then].max()
         Q[s, a] += alpha * (model["reward"][s, a] + gamma * best - Q[s, a])
+
+
+def dyna_runs(
+    step: Callable[..., None],
+    *,
+    num_planning: int,
+    num_runs: int,
+    num_episodes: int,
+    first_seed: int = 0,
+    alpha: float = 0.1,
+    gamma: float = 0.95,
+    epsilon: float = 0.1,
+) -> tuple[Float, Int]:
+    """Run agents in the Dyna maze, epsilon-greedy with random ties, each from a table of zeros.
+
+    Args:
+        step: your ``dyna_q_step``.
+        num_planning: imagined steps per real step.
+        num_runs: number of agents, each with its own seed.
+        num_episodes: episodes per agent.
+        first_seed: seed of the first agent; the others follow.
+        alpha: step size.
+        gamma: discount per step.
+        epsilon: probability of exploring.
+
+    Returns:
+        Tables, shape ``(num_runs, 54, 4)``, and the length of each episode in steps, shape
+        ``(num_runs, num_episodes)``.
+
+    Source: Sutton & Barto (2018), example 8.1.
+    """
+    env = gym.make("labkit.envs:labkit/DynaMaze-v0", disable_env_checker=True)
+    tables = np.zeros((num_runs, 54, 4))
+    lengths = np.zeros((num_runs, num_episodes), dtype=np.int64)
+    for run in progress(range(num_runs), desc=f"n = {num_planning}"):
+        rng = np.random.default_rng(first_seed + run)
+        Q, memory = tables[run], empty_model(54, 4)
+        for episode in range(num_episodes):
+            here, over = env.reset()[0], False
+            while not over:
+                best = np.flatnonzero(Q[here] == Q[here].max())
+                options = range(4) if rng.random() < epsilon else best
+                do = int(options[rng.integers(len(options))])
+                there, gain, over, _, _ = env.step(do)
+                step(Q, memory, here, do, float(gain), there, over, num_planning=num_planning,
+                     alpha=alpha, gamma=gamma, rng=rng)  # fmt: skip
+                here = there
+                lengths[run, episode] += 1
+    return tables, lengths
 
 
 # ---- a simulator: tic-tac-toe -----------------------------------------------------------------
@@ -423,6 +502,50 @@ def mcts_move(state: State, *, num_simulations: int, c: float, rng: np.random.Ge
     return max(legal_moves(state), key=lambda move: visits[(move,)])
 
 
+def random_player(state: State, rng: np.random.Generator) -> int:
+    """Return any legal move."""
+    return int(rng.choice(legal_moves(state)))
+
+
+@cache
+def minimax(state: State) -> int:
+    """Return the result for X if both sides play perfectly from here: 1, 0 or -1."""
+    if is_terminal(state):
+        return winner(state)
+    results = [minimax(play(state, cell)) for cell in legal_moves(state)]
+    return max(results) if to_move(state) == 1 else min(results)
+
+
+def perfect_player(state: State, rng: np.random.Generator) -> int:
+    """Return one of the moves that keep the perfect result, each as likely as the others."""
+    kept = [cell for cell in legal_moves(state) if minimax(play(state, cell)) == minimax(state)]
+    return int(rng.choice(kept))
+
+
+def play_games(player: Player, opponent: Player, *, num_games: int, seed: int) -> dict[str, int]:
+    """Play games of tic-tac-toe, ``player`` moving first in every other one, and count results.
+
+    Args:
+        player: ``player(state, rng)`` returns a move.
+        opponent: the other player.
+        num_games: number of games.
+        seed: seed of both players' random numbers.
+
+    Returns:
+        The number of games that ``player`` has ``"won"``, ``"drawn"`` and ``"lost"``.
+    """
+    rng = np.random.default_rng(seed)
+    counts = {"won": 0, "drawn": 0, "lost": 0}
+    for game in range(num_games):
+        mark = 1 if game % 2 == 0 else -1
+        board: State = (0,) * 9
+        while not is_terminal(board):
+            mover = player if to_move(board) == mark else opponent
+            board = play(board, int(mover(board, rng)))
+        counts[("drawn", "won", "lost")[winner(board) * mark]] += 1
+    return counts
+
+
 def puct(prior: Float, num_visits: Int, Q: Float, c: float) -> Float:
     """Return ``Q + c * p * sqrt(sum(num_visits)) / (1 + num_visits)``, ``p = prior / sum(prior)``.
 
@@ -492,3 +615,45 @@ def fitted_q_iteration(
         seen = np.maximum(n, 1)
         Q = np.where(n > 0, total / seen - penalty / np.sqrt(seen), unseen)
     return Q
+
+
+def log_cliff(num_episodes: int, rng: np.random.Generator) -> list[Transition]:
+    """Return what a driver who knows the way saw on the cliff; the last step terminates.
+
+    Of every episode the row to cross in is drawn (two, three or four rows up, the ledge included
+    as the lowest); one action in ten is random.
+
+    Args:
+        num_episodes: number of episodes, each to the goal.
+        rng: source of all randomness.
+    """
+    env = gym.make("CliffWalking-v1", disable_env_checker=True)
+    data: list[Transition] = []
+    for _ in range(num_episodes):
+        row = int(rng.integers(3))
+        here, over = int(env.reset()[0]), False
+        while not over:
+            y, x = divmod(here, 12)
+            route = 2 if x == 11 else 1 if y == row else 0 if y > row else 2
+            do = int(rng.integers(4)) if rng.random() < 0.1 else route
+            there, gain, over, _, _ = env.step(do)
+            data.append((here, do, float(gain), int(there), bool(over)))
+            here = int(there)
+    return data
+
+
+def greedy_return(Q: Float, *, max_steps: int = 200) -> float:
+    """Return the sum of rewards of the greedy policy on the cliff, over 200 steps at most.
+
+    Args:
+        Q: action values, shape ``(48, 4)``; the first of equal actions is taken.
+        max_steps: who has not arrived by then walks no further.
+    """
+    env = gym.make("CliffWalking-v1", disable_env_checker=True)
+    here, total = env.reset()[0], 0.0
+    for _ in range(max_steps):
+        here, gain, over, _, _ = env.step(int(Q[here].argmax()))
+        total += float(gain)
+        if over:
+            break
+    return total
