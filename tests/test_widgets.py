@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -14,33 +12,13 @@ import numpy as np
 import pytest
 
 from solutions.lab02_q_learning_sarsa import reference
+from tests.node import BOOK, WIDGETS, run_js
 
-BOOK = Path(__file__).parents[1] / "book"
-WIDGETS = BOOK / "widgets"
 sys.path.insert(0, str(BOOK / "_ext"))
-from course_site import katex, widget  # noqa: E402
+from course_site import widget
 
 START, GOAL = 36, 47
 KNOBS = {"alpha": 0.3, "gamma": 0.9, "epsilon": 0.2}
-
-
-def run_js(module: str, expression: str, data: Any) -> Any:
-    """Return what an expression over ``core`` (a module) and ``data`` is, in Node."""
-    script = (
-        f"import * as core from {json.dumps((WIDGETS / module).as_uri())};"
-        "import { readFileSync } from 'node:fs';"
-        "const data = JSON.parse(readFileSync(0, 'utf8'));"
-        f"process.stdout.write(JSON.stringify({expression}));"
-    )
-    done = subprocess.run(
-        [katex.node_program(), "--input-type=module", "-e", script],
-        input=json.dumps(data),
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=BOOK,
-    )
-    return json.loads(done.stdout)
 
 
 def random_table(rng: np.random.Generator, shape: tuple[int, int] = (48, 4)) -> np.ndarray:

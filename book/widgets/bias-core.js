@@ -22,7 +22,7 @@ export function doubleUpdate(learner, judge, { obs, action, reward, nextObs, ter
 
 const table = (actions) => [[0, 0], Array(actions).fill(0), [0]];
 
-function normal(next) { // Box and Muller
+export function normal(next) { // Box and Muller
   return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }
 

@@ -1,0 +1,155 @@
+"""The figures of chapters 1 and 3 compute what the labs' references compute."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from solutions.lab01_rl_basics import reference as lab01
+from solutions.lab03_planning_mcts import reference as lab03
+from tests.node import BOOK, WIDGETS, run_js
+
+sys.path.insert(0, str(BOOK / "_ext"))
+from course_site import widget
+
+GREEDY = {"method": "greedy", "epsilon": 0.1, "alpha": 0, "initial": 0, "c": 2, "drift": False}
+
+
+class Script(np.random.Generator):
+    """Randomness that is read from two lists: numbers in [0, 1), and the noise of rewards."""
+
+    def __init__(self, uniform: np.ndarray, noise: np.ndarray) -> None:
+        """Read from the start of both."""
+        super().__init__(np.random.PCG64(0))
+        self._uniform, self._noise = iter(uniform.tolist()), iter(noise.tolist())
+
+    def random(self, *args: Any, **kwargs: Any) -> Any:
+        return next(self._uniform)
+
+    def integers(self, low: Any, *args: Any, **kwargs: Any) -> Any:
+        return int(next(self._uniform) * low)
+
+    def normal(self, loc: Any = 0.0, *args: Any, **kwargs: Any) -> Any:
+        return loc + next(self._noise)
+
+
+class TestBandit:
+    @pytest.mark.parametrize("epsilon", [0.0, 0.1, 1.0])
+    @pytest.mark.parametrize("step_size", [None, 0.2])
+    def test_a_run_is_the_references_step_for_step(
+        self, epsilon: float, step_size: float | None
+    ) -> None:
+        rng = np.random.default_rng(7)
+        q_star, uniform, noise = rng.normal(size=10), rng.random(1200), rng.normal(size=400)
+        data = {
+            "truth": q_star.tolist(),
+            "uniform": uniform.tolist(),
+            "noise": noise.tolist(),
+            "knobs": GREEDY | {"epsilon": epsilon, "alpha": step_size or 0},
+        }
+        expression = (
+            "(() => { const bed = new core.Testbed(data.knobs, 1, 1); let i = 0;"
+            " bed.truth[0].set(data.truth);"
+            " return data.noise.map((noise) => { const next = () => data.uniform[i++];"
+            " const seen = bed.pull(0, core.choose(bed.agents[0], data.knobs, next), noise);"
+            " return [seen.reward, seen.optimal]; }); })()"
+        )
+        got = np.array(run_js("bandit-core.js", expression, data), dtype=float)
+        rewards, optimal = lab01.bandit_run(
+            q_star,
+            epsilon=epsilon,
+            num_steps=400,
+            step_size=step_size,
+            rng=Script(uniform, noise),
+        )
+        np.testing.assert_allclose(got[:, 0], rewards, rtol=1e-12)
+        np.testing.assert_array_equal(got[:, 1].astype(bool), optimal)
+        assert 0 < optimal.sum() < 400  # both kinds of arm were seen
+
+    @pytest.mark.parametrize("q", [[0.2, 1.0, 1.0, -3.0, 0.0], [2.0, 2.0, 2.0, 2.0, 1.0]])
+    def test_an_arms_chances_are_the_references(self, q: list[float]) -> None:
+        # Each choice reads one number to decide whether to explore, one to pick: a grid has all.
+        expression = (
+            "(() => { const hits = data.q.map(() => 0), { grid } = data;"
+            " for (let i = 0; i < grid; i++) for (let j = 0; j < grid; j++) {"
+            " const script = [(i + 0.5) / grid, (j + 0.5) / grid];"
+            " const agent = { Q: Float64Array.from(data.q), N: [], time: 0 };"
+            " hits[core.choose(agent, data.knobs, () => script.shift())] += 1 / grid ** 2; }"
+            " return hits; })()"
+        )
+        data = {"q": q, "grid": 100, "knobs": GREEDY | {"epsilon": 0.3}}
+        got = run_js("bandit-core.js", expression, data)
+        expected = lab01.epsilon_greedy_probs(np.array(q), 0.3)
+        np.testing.assert_allclose(got, expected, rtol=1e-9)
+
+    def test_ucb_is_the_references(self) -> None:
+        rng = np.random.default_rng(1)
+        cases = [
+            (float(rng.normal()), int(rng.integers(0, 5)), int(rng.integers(1, 40)))
+            for _ in range(60)
+        ]
+        # JSON has no infinity: words carry it.
+        expression = "data.map(([mean, n, total]) => String(core.ucb(mean, n, total, 1.7)))"
+        got = [
+            float(text.replace("Infinity", "inf"))
+            for text in run_js("bandit-core.js", expression, cases)
+        ]
+        expected = [lab03.ucb(total, mean * n, n, 1.7) for mean, n, total in cases]
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+        assert np.isinf(expected).any()
+
+    def test_a_gradient_step_climbs_the_expected_reward(self) -> None:
+        # Averaged over arms, a step is alpha times the exact gradient of sum_a pi(a) truth(a).
+        H, truth, alpha = np.array([0.3, -1.0, 0.8]), np.array([1.0, -0.5, 0.2]), 0.25
+        pi = np.exp(H) / np.exp(H).sum()
+        expected = alpha * pi * (truth - pi @ truth)
+        expression = (
+            "data.truth.map((reward, arm) => { const agent = { Q: Float64Array.from(data.H),"
+            " N: [3, 3, 3], time: 9, baseline: 0.7 };"
+            " core.learn(agent, arm, reward, { method: 'gradient', alpha: data.alpha });"
+            " return Array.from(agent.Q, (h, a) => h - data.H[a]); })"
+        )
+        data = {"H": H.tolist(), "truth": truth.tolist(), "alpha": alpha}
+        steps = np.array(run_js("bandit-core.js", expression, data))
+        np.testing.assert_allclose(pi @ steps, expected, atol=1e-12)
+
+    def test_the_testbed_is_the_references(self) -> None:
+        expression = (
+            "data.map((epsilon) => { const bed = new core.Testbed("
+            "{ method: 'greedy', epsilon, alpha: 0, initial: 0 }, 2000, 3);"
+            " for (let t = 0; t < 300; t++) bed.step();"
+            " return [core.late(bed.rewards), core.late(bed.optimal)]; })"
+        )
+        epsilons = [0.0, 0.1]
+        got = np.array(run_js("bandit-core.js", expression, epsilons))
+        rng = np.random.default_rng(0)
+        for epsilon, (reward, optimal) in zip(epsilons, got, strict=True):
+            played = lab01.bandit_testbed(
+                rng.normal(size=(2000, 10)), epsilon=epsilon, num_steps=300, rng=rng
+            )
+            for mean, rows in zip((reward, optimal), played, strict=True):
+                means = rows[:, -100:].mean(axis=1)
+                error = means.std() * np.sqrt(2 / 2000)  # of the difference of two such means
+                assert abs(mean - means.mean()) < 5 * error
+        assert got[1, 0] > got[0, 0] + 0.15  # exploring pays: the figure's message
+
+    def test_two_testbeds_with_one_seed_have_the_same_bandits(self) -> None:
+        expression = (
+            "[1, 1, 2].map((seed, i) => Array.from(new core.Testbed("
+            "{ method: i ? 'ucb' : 'greedy', initial: 0 }, 3, seed).truth[2]))"
+        )
+        first, second, other = run_js("bandit-core.js", expression, None)
+        assert first == second
+        assert first != other
+
+
+@pytest.mark.parametrize("name", ["bandit"])
+def test_a_figure_is_small_and_says_how_tall_it_is(name: str) -> None:
+    paths = [WIDGETS / f"{name}.js", WIDGETS / f"{name}-core.js", WIDGETS / "parts.js"]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in paths) < 15_000
+    wide, narrow = widget.reserved_height(paths[0].read_text("utf-8"))
+    assert 200 < wide < narrow
