@@ -247,7 +247,8 @@ def run_bandits(
     generator = torch.Generator(device).manual_seed(seed)
     sums = np.zeros((3, num_steps))
     late_sums = []
-    with tqdm(total=num_bandits * num_steps, desc=desc, disable=desc is None) as bar:
+    total, hidden = num_bandits * num_steps, desc is None
+    with tqdm(total=total, desc=desc, disable=hidden, unit=" pulls", unit_scale=True) as bar:
         for begin in range(0, num_bandits, chunk):
             size = min(chunk, num_bandits - begin)
             shape = num_arms, size
