@@ -147,7 +147,132 @@ class TestBandit:
         assert first != other
 
 
-@pytest.mark.parametrize("name", ["bandit"])
+WORLDS = [
+    ["...G", ".#.X", "...."],
+    ["....#..", ".##.#.#", ".#.....", ".#.##..", "...#..G"],
+    [".......", ".#####.", ".......", ".XXXXXG"],
+]
+DYNAMICS = [
+    {"slip": 0.0, "cost": 0.0, "gamma": 0.9},
+    {"slip": 0.2, "cost": 0.04, "gamma": 0.97},
+    {"slip": 0.5, "cost": 0.1, "gamma": 0.6},
+]
+
+
+def in_world(expression: str, rows: list[str], knobs: dict[str, float], **data: Any) -> Any:
+    """Return an expression over ``core``, ``data``, ``world`` and its ``outcomes``, from Node."""
+    start = (
+        "(() => { const world = core.parse(data.rows), outcomes = core.model(world, data.knobs);"
+    )
+    whole = f"{start} return {expression}; }})()"
+    return run_js("value-iteration-core.js", whole, {"rows": rows, "knobs": knobs, **data})
+
+
+def arrays(rows: list[str], outcomes: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return P, R and the terminal cells of a figure's world."""
+    cells = "".join(rows)
+    P, R = np.zeros((len(cells), 4, len(cells))), np.zeros((len(cells), 4))
+    for obs, actions in enumerate(outcomes):
+        for action, rolls in enumerate(actions):
+            for probability, next_obs, reward in rolls:
+                P[obs, action, next_obs] += probability
+                R[obs, action] += probability * reward
+    return P, R, np.array([cell in "GX" for cell in cells])
+
+
+@pytest.mark.parametrize("rows", WORLDS, ids=["textbook", "maze", "ledge"])
+@pytest.mark.parametrize("knobs", DYNAMICS, ids=str)
+class TestValueIteration:
+    def test_the_world_is_a_grid_that_slips(self, rows: list[str], knobs: dict[str, float]) -> None:
+        P, R, terminal = arrays(rows, in_world("outcomes", rows, knobs))
+        np.testing.assert_allclose(P.sum(axis=2), 1, atol=1e-12)
+        walls = {obs for obs, cell in enumerate("".join(rows)) if cell == "#"}
+        # Where nothing pays, slips or stands in the way, the lab's plain grid is the oracle.
+        plain, _ = lab01.grid_world(len(rows), len(rows[0]))
+        for obs in range(len(P)):
+            if terminal[obs] or obs in walls:
+                assert (P[obs, :, obs] == 1).all() and (R[obs] == 0).all()
+                continue
+            land = [obs if (to := int(row.argmax())) in walls else to for row in plain[obs]]
+            for action in range(4):
+                expected = np.zeros(len(P))
+                for way, share in ((0, 1 - knobs["slip"]), (1, knobs["slip"] / 2),
+                                   (3, knobs["slip"] / 2)):  # fmt: skip
+                    expected[land[(action + way) % 4]] += share
+                np.testing.assert_allclose(P[obs, action], expected, atol=1e-12)
+                gains = np.array([{"G": 1, "X": -1}.get(cell, 0) for cell in "".join(rows)])
+                assert R[obs, action] == pytest.approx(expected @ gains - knobs["cost"])
+
+    def test_run_ends_where_the_reference_ends(
+        self, rows: list[str], knobs: dict[str, float]
+    ) -> None:
+        expression = (
+            "(() => { let now = { V: outcomes.map(() => 0), change: Infinity };"
+            " while (now.change >= core.smallEnough(0.01, data.knobs.gamma))"
+            " now = core.sweep(now.V, outcomes, data.knobs.gamma);"
+            " const best = now.V.map((_, s) => core.bestActions(now.V, outcomes[s],"
+            " data.knobs.gamma)); return { outcomes, V: now.V, best, change: now.change,"
+            " limit: core.bound(now.change, data.knobs.gamma),"
+            " settled: core.settled(outcomes, data.knobs.gamma) }; })()"
+        )
+        got = in_world(expression, rows, knobs)
+        P, R, terminal = arrays(rows, got["outcomes"])
+        gamma = knobs["gamma"]
+        V, pi = lab03.value_iteration(P, R, terminal, gamma=gamma, tol=0.01)
+        np.testing.assert_allclose(got["V"], V, atol=1e-12)
+        exact, _ = lab03.value_iteration(P, R, terminal, gamma=gamma, tol=1e-11)
+        np.testing.assert_allclose(got["settled"], exact, atol=1e-10)
+        Q = lab01.q_from_v(P, R, V, gamma=gamma)
+        for obs, best in enumerate(got["best"]):
+            assert best == np.flatnonzero(Q[obs] > Q[obs].max() - 1e-9).tolist()
+            assert Q[obs, best[0]] == pytest.approx(Q[obs, pi[obs]], abs=1e-9)
+        assert abs(V - exact).max() <= got["limit"] <= 20 * got["change"] / (1 - gamma)
+
+    def test_a_policys_values_are_the_exact_ones(
+        self, rows: list[str], knobs: dict[str, float]
+    ) -> None:
+        rng = np.random.default_rng(2)
+        pi = rng.dirichlet(np.ones(4), size=len("".join(rows)))
+        expression = (
+            "{ outcomes, V: core.settled(outcomes, data.knobs.gamma, data.pi),"
+            " random: core.settled(outcomes, data.knobs.gamma, core.random(outcomes)),"
+            " sweeps: Array.from({ length: 1500 }).reduce((all) => [...all, core.sweep(all.at(-1),"
+            " outcomes, data.knobs.gamma, data.pi).V], [outcomes.map(() => 0)]) }"
+        )
+        got = in_world(expression, rows, knobs, pi=pi.tolist())
+        P, R, _ = arrays(rows, got["outcomes"])
+        gamma = knobs["gamma"]
+        exact = lab01.policy_value(P, R, pi, gamma=gamma)
+        np.testing.assert_allclose(got["V"], exact, atol=1e-10)
+        uniform = lab01.policy_value(P, R, np.full(pi.shape, 0.25), gamma=gamma)
+        np.testing.assert_allclose(got["random"], uniform, atol=1e-10)
+        close, num_sweeps = lab01.iterative_policy_eval(P, R, pi, gamma=gamma, tol=1e-8)
+        np.testing.assert_allclose(got["sweeps"][num_sweeps], close, atol=1e-12)
+
+    def test_policy_iteration_takes_the_references_steps(
+        self, rows: list[str], knobs: dict[str, float]
+    ) -> None:
+        expression = (
+            "(() => { let now = { actions: outcomes.map(() => 0), changed: 1 }, count = 0;"
+            " while (now.changed) { now = core.improve(now.actions, outcomes, data.knobs.gamma);"
+            " count += 1; } return { outcomes, ...now, count }; })()"
+        )
+        got = in_world(expression, rows, knobs)
+        P, R, _ = arrays(rows, got["outcomes"])
+        pi, V, count = lab03.policy_iteration(P, R, gamma=knobs["gamma"])
+        np.testing.assert_allclose(got["V"], V, atol=1e-10)
+        assert got["actions"] == pi.tolist()
+        assert got["count"] == count > 1
+
+
+def test_the_textbooks_world_has_the_textbooks_values() -> None:
+    # Russell & Norvig, "Artificial Intelligence: A Modern Approach", the 4 x 3 world.
+    got = in_world("core.settled(outcomes, 1)", WORLDS[0], {"slip": 0.2, "cost": 0.04})
+    printed = [0.812, 0.868, 0.918, 0, 0.762, 0, 0.660, 0, 0.705, 0.655, 0.611, 0.388]
+    np.testing.assert_allclose(got, printed, atol=6e-4)
+
+
+@pytest.mark.parametrize("name", ["bandit", "value-iteration"])
 def test_a_figure_is_small_and_says_how_tall_it_is(name: str) -> None:
     paths = [WIDGETS / f"{name}.js", WIDGETS / f"{name}-core.js", WIDGETS / "parts.js"]
     assert sum(len(gzip.compress(path.read_bytes())) for path in paths) < 15_000
