@@ -251,24 +251,31 @@ def test_a_self_test_works_by_keyboard_and_without_javascript(browser: Browser, 
 
 
 @chromium
-def test_the_film_stands_still_for_who_asks_for_that(browser: Browser, site: str) -> None:
-    running = "() => document.querySelector('.film').getAnimations({ subtree: true }).length"
+def test_films_stand_still_for_who_asks_for_that(browser: Browser, site: str) -> None:
+    running = "film => film.getAnimations({ subtree: true }).length"
     for wish, moving in (("no-preference", True), ("reduce", False)):
         context = browser.new_context(reduced_motion=wish)  # type: ignore[arg-type]
         page = context.new_page()
         page.goto(f"{site}/intro.html")
-        assert (page.evaluate(running) > 0) is moving
+        films = page.locator(".film").all()
+        assert len(films) > 1
+        for film in films:
+            assert (film.evaluate(running) > 0) is moving
+            expect(film.get_by_role("checkbox")).to_have_count(int(moving))
         context.close()
 
 
 @chromium
-def test_the_film_can_be_paused(page: MakePage, site: str) -> None:
-    reader, _ = page()
+def test_each_film_can_be_paused_by_keyboard(page: MakePage, site: str) -> None:
+    states = """film =>
+      [...new Set(film.getAnimations({ subtree: true }).map((part) => part.playState))]"""
+    reader, _ = page(width=390)
     reader.goto(f"{site}/intro.html")
-    state = "() => document.querySelector('.film').getAnimations({ subtree: true })[0].playState"
-    assert reader.evaluate(state) == "running"
-    reader.get_by_label("Pause the film").check()
-    assert reader.evaluate(state) == "paused"
+    for film in reader.locator(".film").all():
+        assert film.evaluate(states) == ["running"]
+        film.get_by_role("checkbox").focus()
+        reader.keyboard.press("Space")
+        assert film.evaluate(states) == ["paused"]
 
 
 @chromium

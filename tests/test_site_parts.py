@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
+import importlib
+import itertools
 import json
+import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -13,7 +19,7 @@ from docutils import nodes
 BOOK = Path(__file__).parents[1] / "book"
 sys.path.insert(0, str(BOOK / "_ext"))
 from course_site import (  # noqa: E402
-    film,
+    films,
     katex,
     labpage,
     labs,
@@ -25,6 +31,7 @@ from course_site import (  # noqa: E402
     results,
     widget,
 )
+from course_site.films import cliff, maze, reel  # noqa: E402
 
 
 class TestQuiz:
@@ -232,17 +239,63 @@ class TestResults:
             assert list(section.findall(nodes.table)), path.name
 
 
-class TestFilm:
-    def test_the_last_walk_is_the_shortest_way(self) -> None:
-        walks = film.train()
+class TestReel:
+    def test_what_is_shown_for_a_while_is_hidden_before_and_after(self) -> None:
+        made = reel.Reel("x", ticks=10, seconds_per_tick=0.5)
+        assert made.shown(2, 4) == "animation:x-0 5.0s linear infinite"
+        steps = re.findall(r"([\d.]+)%\{opacity:(\d)\}", made.style)
+        opacity = {float(share): int(value) for share, value in steps}
+        assert opacity == {0: 0, 19.9: 0, 20: 1, 39.9: 1, 40: 0, 100: 0}
+        assert [float(share) for share, _ in steps] == sorted(opacity)
+
+    def test_what_moves_alike_shares_its_animation(self) -> None:
+        made = reel.Reel("x", ticks=4, seconds_per_tick=1)
+        one, other = made.moved([(0, 1, 1), (4, 2, 1)]), made.moved([(0, 1, 1), (4, 2, 1)])
+        assert one == other != made.moved([(0, 1, 1), (4, 3, 1)])
+        assert made.style.count("@keyframes") == 2
+
+
+class TestFilms:
+    @staticmethod
+    @functools.cache
+    def drawings(name: str) -> list[str]:
+        return list(importlib.import_module(f"course_site.films.{name}").film())
+
+    def test_the_last_walk_over_the_cliff_is_the_shortest(self) -> None:
+        walks = cliff.train()
         assert len(walks[-1]) - 1 == 13
         assert walks[-1][-1] == 47
         assert len(walks[0]) > len(walks[1]) > len(walks[2])
 
-    def test_the_film_is_small_and_says_what_it_shows(self) -> None:
-        picture = film.film(film.train())
-        assert len(picture) < 40_000
-        assert "13 steps" in picture
+    def test_who_plans_knows_the_maze_after_one_success_and_a_few_steps(self) -> None:
+        plain, planner = (maze.train(n, num_episodes=3) for n in maze.PLANNING)
+        assert [cell for cell, _ in plain[0]] == [cell for cell, _ in planner[0]]
+        assert len(planner[1]) * 3 < len(plain[1])
+        assert 14 <= len(planner[2]) - 1 <= 20
+        after_two = [len(episodes[1][-1][1]) for episodes in (plain, planner)]
+        assert after_two[0] <= 2
+        assert after_two[1] > 30
+
+    @pytest.mark.parametrize("name", films.films())
+    def test_a_film_is_small_and_its_still_is_a_picture(self, name: str) -> None:
+        """Without its animations: nothing lies on anything else, and no heading is empty."""
+        drawings = self.drawings(name)
+        assert len(gzip.compress("".join(drawings).encode())) < 5_000
+        for drawing in drawings:
+            tree = ElementTree.fromstring(drawing)
+            assert len(tree.attrib["aria-label"]) > 60
+            still = [
+                element
+                for element in tree.iter("text")
+                if "opacity:0;" not in element.attrib.get("style", "")
+            ]
+            places = [(element.attrib["x"], element.attrib["y"]) for element in still]
+            assert len(places) == len(set(places))
+
+    def test_names_of_animations_differ_between_films(self) -> None:
+        made = map(self.drawings, films.films())
+        names = re.findall(r"@keyframes ([\w-]+)", "".join(itertools.chain(*made)))
+        assert len(names) == len(set(names)) > 20
 
 
 def test_the_map_links_what_is_ready_only() -> None:

@@ -15,7 +15,7 @@ PARTS = (
     "quiz",
     "labs",
     "overview",
-    "film",
+    "films",
     "reference",
     "results",
     "pages",
