@@ -1,0 +1,124 @@
+"""The world of chapter 1: a courier robot in a corridor, with a battery.
+
+The chapter shows this code to its readers, so it is written for them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+Outcome = tuple[float, int, int, float, bool]
+
+DOCK, DOOR, FULL = 0, 5, 3  # the first cell, the last cell, the largest charge
+LEFT, RIGHT, CHARGE = 0, 1, 2
+NUM_CELLS, NUM_CHARGES, NUM_ACTIONS = DOOR + 1, FULL + 1, 3
+NUM_OBS = NUM_CELLS * NUM_CHARGES
+GAMMA = 0.95
+
+
+def state(cell: int, charge: int) -> int:
+    """Return the number of a state."""
+    return cell * NUM_CHARGES + charge
+
+
+START = state(DOCK, 1)
+
+
+def arrive(probability: float, cell: int, charge: int) -> Outcome:
+    """Return (probability, cell, charge, reward, terminated) of a move that ends in a cell."""
+    if cell == DOOR:
+        return probability, cell, charge, -1.0 + 30.0, True  # delivered
+    if charge == 0 and cell != DOCK:
+        return probability, cell, charge, -1.0 - 30.0, True  # stranded
+    return probability, cell, charge, -1.0, False
+
+
+def outcomes(cell: int, charge: int, action: int) -> list[Outcome]:
+    """Return all that an action may lead to."""
+    if action == CHARGE:
+        filled = min(charge + 1, FULL) if cell == DOCK else charge
+        return [(1.0, cell, filled, -1.0, False)]
+    if charge == 0:  # empty at the dock: the wheels don't turn
+        return [(1.0, cell, charge, -1.0, False)]
+    next_cell = max(cell - 1, DOCK) if action == LEFT else cell + 1
+    return [arrive(0.5, next_cell, charge - 1), arrive(0.5, next_cell, charge)]
+
+
+class Courier(gym.Env[int, int]):
+    """The environment: it keeps the state, takes an action, answers with what happened."""
+
+    def __init__(self) -> None:
+        self.observation_space = gym.spaces.Discrete(NUM_OBS)
+        self.action_space = gym.spaces.Discrete(NUM_ACTIONS)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        super().reset(seed=seed)
+        self.cell, self.charge = DOCK, 1
+        return state(self.cell, self.charge), {}
+
+    def step(self, action: int):
+        possible = outcomes(self.cell, self.charge, action)
+        drawn = self.np_random.choice(len(possible), p=[outcome[0] for outcome in possible])
+        _, self.cell, self.charge, reward, terminated = possible[drawn]
+        return state(self.cell, self.charge), reward, terminated, False, {}
+
+
+def model() -> tuple[Float, Float]:
+    """Return P, shape (states, actions, states), and R, shape (states, actions)."""
+    P = np.zeros((NUM_OBS, NUM_ACTIONS, NUM_OBS))
+    R = np.zeros((NUM_OBS, NUM_ACTIONS))
+    for cell in range(NUM_CELLS):
+        for charge in range(NUM_CHARGES):
+            s = state(cell, charge)
+            if cell == DOOR or (charge == 0 and cell != DOCK):
+                P[s, :, s] = 1.0  # terminal: it stays there and earns nothing
+                continue
+            for a in range(NUM_ACTIONS):
+                for probability, next_cell, next_charge, reward, _ in outcomes(cell, charge, a):
+                    P[s, a, state(next_cell, next_charge)] += probability
+                    R[s, a] += probability * reward
+    return P, R
+
+
+def play(env: gym.Env[int, int], pi: Float, rng: np.random.Generator):
+    """Play one episode with a policy; return what was seen, done and earned, and how it ended."""
+    seen, actions, rewards = [env.reset(seed=int(rng.integers(2**31)))[0]], [], []
+    terminated = truncated = False
+    while not (terminated or truncated):
+        action = int(rng.choice(NUM_ACTIONS, p=pi[seen[-1]]))
+        next_obs, reward, terminated, truncated, _ = env.step(action)
+        seen.append(next_obs)
+        actions.append(action)
+        rewards.append(reward)
+    return seen, actions, rewards, terminated
+
+
+# Policies
+
+
+def deterministic(actions: NDArray[np.intp]) -> Float:
+    """Return the policy that takes one action per state, shape (states, actions)."""
+    return np.eye(NUM_ACTIONS)[actions]
+
+
+def careful() -> Float:
+    """Return the policy that fills the battery at the dock and then walks to the door."""
+    actions = np.full(NUM_OBS, RIGHT)
+    actions[[state(DOCK, charge) for charge in range(FULL)]] = CHARGE
+    return deterministic(actions)
+
+
+def random_policy() -> Float:
+    """Return the policy that draws its actions evenly."""
+    return np.full((NUM_OBS, NUM_ACTIONS), 1 / NUM_ACTIONS)
+
+
+def terminal() -> NDArray[np.bool_]:
+    """Return which states are terminal."""
+    cell, charge = np.divmod(np.arange(NUM_OBS), NUM_CHARGES)
+    return (cell == DOOR) | ((charge == 0) & (cell != DOCK))
