@@ -99,7 +99,7 @@ def network_player(net: PolicyValueNet, *, num_simulations: int, c: float = 1.5)
     return lambda games: puct_search(games, evaluate, num_simulations=num_simulations, c=c).best()
 
 
-def uct_player(*, num_simulations: int, c: float = 1.0, seed: int = 0) -> Player:
+def uct_player(*, num_simulations: int, c: float = 1.4, seed: int = 0) -> Player:
     """Return a player that searches by UCT with random rollouts and plays the most visited move.
 
     Args:

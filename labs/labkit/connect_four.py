@@ -145,7 +145,7 @@ def from_moves(games: Iterable[Sequence[int]], *, device: torch.device | str = "
             try:
                 position = position.play(torch.tensor([column]))
             except ValueError as error:
-                reason = str(error).removeprefix("game 0").removeprefix(":").strip()
+                reason = str(error).removeprefix("game 0: ").replace("game 0", "the game")
                 raise ValueError(f"game {number}, move {at}: {reason}") from None
         positions.append(position)
     if not positions:

@@ -247,8 +247,8 @@ def train_connect_four(
         device: where to compute.
         checkpoint: a file that is written after each generation; where there is one already, the
             training goes on from it. None keeps nothing.
-        each: called with the network and the newest row of the history after each generation. It
-            must leave the network as it is.
+        each: called with the network and the newest row of the history after each generation,
+            before the checkpoint is written. It must leave the network as it is.
         desc: what the progress bar says; None hides it.
 
     Raises:
@@ -262,10 +262,10 @@ def train_connect_four(
     with tqdm(total=config.num_generations, initial=begun, desc=desc, disable=desc is None) as bar:
         for _ in range(begun, config.num_generations):
             row = training.generation()
-            if path is not None:
-                training.save(path)
             if each is not None:
                 each(training.net, row)
+            if path is not None:
+                training.save(path)
             bar.set_postfix({"policy loss": row["policy loss"], "value loss": row["value loss"]})
             bar.update()
     return Trained(training.net, training.history)

@@ -68,6 +68,7 @@ def uct_score(visits: torch.Tensor, Q: torch.Tensor, c: float) -> torch.Tensor:
     return Q + torch.where(visits == 0, FIRST, c * (log / visits.clamp(min=1)).sqrt())
 
 
+@torch.inference_mode()
 def puct_search(
     games: Games,
     evaluate: Evaluate,
@@ -106,15 +107,17 @@ def puct_search(
     return trees.search(lambda prior, visits, Q: puct_score(prior, visits, Q, c))
 
 
+@torch.inference_mode()
 def uct_search(
-    games: Games, *, num_simulations: int, c: float = 1.0, generator: torch.Generator
+    games: Games, *, num_simulations: int, c: float = 1.4, generator: torch.Generator
 ) -> Searched:
     """Search every game by plain UCT: no network, one random rollout per leaf.
 
     Args:
         games: positions, none of them over.
         num_simulations: leaves that each tree gets, and visits that each root gets.
-        c: weight of exploration.
+        c: weight of exploration; 1.4 beat 0.5, 0.7 and 1 with 64 and with 256 simulations a move,
+            and 2 with 64.
         generator: plays the rollouts.
 
     Raises:
@@ -129,7 +132,6 @@ def uct_search(
 
 
 class _Trees:
-    @torch.inference_mode()
     def __init__(self, games: Games, evaluate: Evaluate, num_simulations: int) -> None:
         if num_simulations < 1:
             raise ValueError(f"num_simulations must be at least 1, not {num_simulations}")
@@ -151,7 +153,6 @@ class _Trees:
         # A full column has a total, and so a mean value, that no bonus makes up for.
         self.total[nodes] = torch.zeros_like(prior).masked_fill_(~legal, -torch.inf)
 
-    @torch.inference_mode()
     def search(self, score: Score) -> Searched:
         for simulation in range(self.num_simulations):
             path, on_path = self.select(score)
