@@ -446,8 +446,8 @@ def draw_sweeps() -> HTML:
         return inline(
             figure,
             "evaluation-sweeps",
-            "Four grids of estimated values of the random policy, after 1, 3, 8 and 40 sweeps. After"
-            " one sweep only states one move away from an ending differ from -1; then the numbers"
+            "Four grids of estimated values of the random policy, after 1, 3, 8 and 40 sweeps."
+            " After one sweep only states one move away from an ending differ from -1; then all"
             " fall, the lower the charge and the further the door, to about -27.",
         )
 
