@@ -62,7 +62,9 @@ def td_target(
     Source: Sutton & Barto (2018), eq. 6.2; for time limits Pardo et al. (2018), "Time Limits in
     Reinforcement Learning".
     """
-    return np.asarray(reward + gamma * next_value * ~terminated)
+    future = np.where(terminated, 0.0, next_value)
+    target: Float = reward + gamma * future
+    return target
 
 
 def split_episodes(terminated: Bool, truncated: Bool) -> list[slice]:
@@ -189,7 +191,8 @@ def advantage(Q: Float, pi: Float) -> Float:
     Source: Baird (1993), "Advantage Updating"; Schulman et al. (2016), section 2.
     """
     V = (pi * Q).sum(axis=1, keepdims=True)
-    return np.asarray(Q - V)
+    A: Float = Q - V
+    return A
 
 
 def iterative_policy_eval(
