@@ -1,27 +1,198 @@
-"""Lab 3, checks: points, groups of cases, and the mistakes that they can tell apart."""
+"""Lab 3, checks: points, groups of cases, and what they are tried with."""
 
-from collections.abc import Iterator
+from autograder.spec import Choice, Exercise, Group, Mistake, Mutates, Numeric, Samples, Trace
+from solutions.lab03_planning_mcts import (
+    cases,
+    mutants_models,
+    mutants_search,
+    reference,
+    variants,
+)
 
-import numpy as np
+VALUE_ITERATION = Exercise(
+    reference=reference.value_iteration,
+    points=3,
+    time_limit=2.0,
+    groups=(
+        Group("one road, by hand", cases.one_road, public=True),
+        Group("costs", cases.costs, public=True),
+        Group("gains", cases.gains, public=True),
+        Group("a rough tolerance", cases.rough, public=True),
+        Group("equal actions", cases.equal_roads, public=True),
+        Group("other costs", cases.costs),
+        Group("other gains", cases.gains),
+        Group("other tolerances", cases.rough),
+    ),
+    mutants=mutants_models.VALUE_ITERATION,
+    variants=(variants.value_iteration_in_place, variants.value_iteration_in_torch),
+)
 
-from autograder.spec import Case, Exercise, Group, Mutant
-from solutions.lab03_planning_mcts import reference
+POLICY_ITERATION = Exercise(
+    reference=reference.policy_iteration,
+    points=3,
+    clinic="as_posted",
+    time_limit=2.0,
+    groups=(
+        Group("two cells, by hand", cases.two_cells, public=True),
+        Group("a long way to the best", cases.long_way, public=True),
+        Group("ties that come late", cases.ties_that_come_late, public=True),
+        Group("other processes", cases.long_way),
+        Group("other late ties", cases.ties_that_come_late),
+        Group("rooms full of ties", cases.rooms),
+    ),
+    mutants=mutants_models.POLICY_ITERATION,
+    variants=(variants.policy_iteration_by_loops, variants.policy_iteration_by_sweeps),
+)
 
+FIT_MODEL = Exercise(
+    reference=reference.fit_model,
+    points=3,
+    groups=(
+        Group("four steps, by hand", cases.four_steps, public=True),
+        Group("nothing ends", cases.goes_on, public=True),
+        Group("episodes end", cases.comes_to_an_end, public=True),
+        Group("everything was tried", cases.tried_everything, public=True),
+        Group("nothing ends, other steps", cases.goes_on),
+        Group("other endings", cases.comes_to_an_end),
+    ),
+    mutants=mutants_models.FIT_MODEL,
+    variants=(variants.fit_model_by_pairs, variants.fit_model_with_histograms),
+)
 
-def ucb_by_hand(rng: np.random.Generator) -> Iterator[Case]:
-    yield {"num_parent": 10, "total_value": 3.0, "num_visits": 4, "c": 1.4}
-
+IMAGINING = Samples(count=2_000, of=Mutates(("Q", "model")))
+DYNA_Q_STEP = Exercise(
+    reference=reference.dyna_q_step,
+    points=3,
+    probe=Mutates(("Q", "model")),
+    time_limit=3.0,
+    groups=(
+        Group("the first step ever, by hand", cases.first_step_ever, public=True),
+        Group("one pair known", cases.one_pair_known, public=True),
+        Group("no planning", cases.no_planning, public=True),
+        Group("known before", cases.known_again, public=True),
+        Group("some pairs known", cases.some_pairs_known, public=True, probe=IMAGINING),
+        Group("one pair known, other steps", cases.one_pair_known),
+        Group("no planning, other steps", cases.no_planning),
+        Group("some pairs known, other models", cases.some_pairs_known, probe=IMAGINING),
+    ),
+    mutants=mutants_models.DYNA_Q_STEP,
+    variants=(variants.dyna_with_update, variants.dyna_with_choice),
+)
 
 UCB = Exercise(
     reference=reference.ucb,
     points=2,
-    groups=(Group("by hand", ucb_by_hand, public=True),),
-    mutants=(
-        Mutant(
-            "sum_for_mean",
-            old="total_value / num_visits",
-            new="total_value",
-            hint="You add up the results; what counts is their mean, `total_value / num_visits`.",
-        ),
+    groups=(
+        Group("by hand", cases.ucb_by_hand, public=True),
+        Group("tried before", cases.tried, public=True),
+        Group("never tried", cases.never_tried, public=True),
+        Group("an only child", cases.only_child, public=True),
+        Group("other numbers", cases.tried),
+        Group("never tried, other numbers", cases.never_tried),
     ),
+    mutants=mutants_search.UCB,
+    variants=(variants.ucb_in_numpy, variants.ucb_from_the_end),
+)
+
+SEARCH_TREE = Exercise(
+    reference=reference.SearchTree,
+    points=4,
+    probe=Trace(),
+    groups=(
+        Group("four simulations, by hand", cases.four_simulations, public=True),
+        Group("the tree grows", cases.grows, public=True),
+        Group("games end in the tree", cases.ends_in_the_tree, public=True),
+        Group("the root is over", cases.is_over, public=True),
+        Group("other trees", cases.grows),
+        Group("other endings", cases.ends_in_the_tree),
+    ),
+    mutants=mutants_search.SEARCH_TREE,
+    variants=(variants.TreeOfRecords, variants.TreeOfPaths),
+)
+
+PLAYING = Samples(count=2_000)
+ROLLOUT = Exercise(
+    reference=reference.rollout,
+    points=2,
+    groups=(
+        Group("the game is over", cases.over_already, public=True),
+        Group("one cell is left", cases.one_cell_left, public=True),
+        Group("from the middle", cases.from_the_middle, public=True, probe=PLAYING),
+        Group("from the middle, other boards", cases.from_the_middle, probe=PLAYING),
+    ),
+    mutants=mutants_search.ROLLOUT,
+    variants=(variants.rollout_by_recursion, variants.rollout_by_order),
+)
+
+MCTS_MOVE = Exercise(
+    reference=reference.mcts_move,
+    points=4,
+    groups=(
+        Group("a win in one move", cases.win_in_one, public=True),
+        Group("a threat to block", cases.block_in_one, public=True),
+        Group("each move as often", cases.each_move_as_often, public=True),
+        Group("other wins", cases.win_in_one),
+        Group("other threats", cases.block_in_one),
+        Group("each move as often, other boards", cases.each_move_as_often),
+    ),
+    mutants=mutants_search.MCTS_MOVE,
+    variants=(variants.mcts_with_nodes, variants.mcts_with_recursion),
+)
+
+PUCT = Exercise(
+    reference=reference.puct,
+    points=2,
+    groups=(
+        Group("by hand", cases.puct_by_hand, public=True),
+        Group("shares that sum to 1", cases.sure_prior, public=True),
+        Group("illegal moves masked", cases.masked_prior, public=True),
+        Group("nothing visited yet", cases.nothing_visited, public=True),
+        Group("other priors", cases.sure_prior),
+        Group("other masks", cases.masked_prior),
+    ),
+    mutants=mutants_search.PUCT,
+    variants=(variants.puct_by_loop, variants.puct_in_torch),
+)
+
+FITTED_Q_ITERATION = Exercise(
+    reference=reference.fitted_q_iteration,
+    points=4,
+    groups=(
+        Group("three steps, by hand", cases.three_logged_steps, public=True),
+        Group("everything was tried", cases.all_tried, public=True),
+        Group("no penalty", cases.naive, public=True),
+        Group("a penalty", cases.cautious, public=True),
+        Group("a penalty among gains", cases.cautious_among_gains, public=True),
+        Group("no penalty, other data", cases.naive),
+        Group("a penalty, other data", cases.cautious),
+    ),
+    mutants=mutants_models.FITTED_Q_ITERATION,
+    variants=(variants.fitted_by_dictionary, variants.fitted_by_matrix),
+)
+
+
+# ---- predictions ------------------------------------------------------------------------------
+
+PREDICTED_SWEEPS = Numeric(
+    "predicted_sweeps",
+    points=1,
+    answer=73,
+    tolerance=0.1,
+    mistakes=(
+        Mistake(72, "Nearly: the change of sweep k is gamma ** (k - 1), since the first adds 1."),
+        Mistake(45, "You compared the change with tol itself, not with tol (1 - gamma) / 2 gamma."),
+        Mistake(66, "The threshold has a 2 below the line: tol (1 - gamma) / (2 gamma)."),
+    ),
+)
+
+NEEDS_A_LEARNED_MODEL = Choice(
+    "needs_a_learned_model",
+    points=1,
+    answer="C",
+    why={
+        "A": "Value iteration needs P and R, but nobody learned them: the cliff's were given.",
+        "B": "UCT needs to be told what a move leads to, and the rules of the game say that."
+        " Nothing in it was learned: model-based it is, with a model that was given.",
+        "D": "Q-learning needs no model at all, neither a given one nor a learned one.",
+    },
 )

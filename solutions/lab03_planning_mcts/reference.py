@@ -92,9 +92,10 @@ def value_iteration(
 def policy_iteration(P: Float, R: Float, *, gamma: float) -> tuple[Int, Float, int]:
     """Value the policy exactly, make it greedy for that value, repeat until it no longer changes.
 
-    Starts with action 0 everywhere. An action changes only where another one is better by more than
-    1e-9, to the first of the best: equal actions differ by rounding errors, and a policy that
-    follows those may never settle. A terminal observation leads to itself with reward 0.
+    Starts with action 0 everywhere. Values that differ by less than 1e-9 are equal, since rounding
+    alone makes them differ. An action changes only where another one is better, and then to the
+    first of the best: a policy that follows rounding errors may never settle. A terminal
+    observation leads to itself with reward 0.
 
     Args:
         P: probability of each next observation, shape ``(num_obs, num_actions, num_obs)``.
@@ -116,10 +117,12 @@ def policy_iteration(P: Float, R: Float, *, gamma: float) -> tuple[Int, Float, i
         P_pi, R_pi = P[everywhere, pi], R[everywhere, pi]
         V = np.linalg.solve(np.eye(num_obs) - gamma * P_pi, R_pi).astype(np.float64)
         Q = R + gamma * P @ V
-        better = Q.max(axis=1) > Q[everywhere, pi] + 1e-9
+        best = Q.max(axis=1)
+        better = best > Q[everywhere, pi] + 1e-9
         if not better.any():
             return pi, V, num_iterations
-        pi = np.where(better, Q.argmax(axis=1), pi)
+        first_best = (best[:, None] - Q < 1e-9).argmax(axis=1)
+        pi = np.where(better, first_best, pi)
 
 
 # ---- a learned model --------------------------------------------------------------------------
@@ -314,6 +317,7 @@ def play(state: State, move: int) -> State:
     return (*state[:move], to_move(state), *state[move + 1 :])
 
 
+@cache
 def winner(state: State) -> int:
     """Return who has three in a row: 1 for X, -1 for O, 0 for nobody (yet)."""
     for i, j, k in LINES:
