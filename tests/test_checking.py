@@ -712,7 +712,7 @@ ARRAY, TENSOR = np.zeros((3, 4)), torch.zeros(3)
         (lambda: ARRAY.foo, "A numpy.ndarray has no `foo`"),  # type: ignore[attr-defined]
         (lambda: np.foo, "check its spelling"),  # type: ignore[attr-defined]
         (lambda: ARRAY(1), "this is a numpy.ndarray. Square brackets"),  # type: ignore[operator]
-        (lambda: 1 + "a", "`+` does not work between a int and a str"),  # type: ignore[operator]
+        (lambda: 1 + "a", "`+` does not work between `int` and `str`"),  # type: ignore[operator]
         (lambda: (lambda a: a)(), "leaves out an argument"),  # type: ignore[call-arg]
         (lambda: (lambda a: a)(1, 2), "passes too many arguments"),  # type: ignore[call-arg]
         (lambda: (lambda a: a)(a=1, b=2), "no parameter `b`"),  # type: ignore[call-arg]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit import wire
-from labkit.compare import Mismatch, Summary, Tolerance, compare, summarize
+from labkit.compare import Mismatch, Summary, Tolerance, compare, shown, summarize
 from labkit.probes import CallError, Observation, Samples
 
 ROW = np.array([1.0, -2.0, 3.0])
@@ -112,6 +112,40 @@ def test_right_in_another_dress(got: Any, expected: Any) -> None:
 )
 def test_what_is_wrong_has_a_name(got: Any, expected: Any, kind: str) -> None:
     assert difference(got, expected) == kind
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "message"),
+    [
+        (1.0, None, "it returns a float, but should return None"),
+        ({"return": 1.0}, {"return": None}, "it returns a float, but should return None"),
+        ([1], [None], "the return value[0] is an int, but should be None"),
+        (1.0, 1, "the return value is a float, but should be an int"),
+        (True, 1, "the return value is a bool, but should be an int"),
+        (ROW.astype(int), ROW, "the return value holds int values, but should hold float values"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence(got: Any, expected: Any, message: str) -> None:
+    mismatch = compare(Observation(got), Observation(expected))
+    assert mismatch is not None
+    assert mismatch.message == message
+
+
+@pytest.mark.parametrize(
+    ("number", "other", "text"),
+    [
+        (1.0, 1, "1.0"),
+        (1.0, True, "1.0"),
+        (1.0, 2.5, "1"),
+        (1, 1.0, "1"),
+        (0.1234567, 0.1234568, "0.1234567"),
+        (float("nan"), 1, "nan"),
+    ],
+)
+def test_a_number_is_shown_so_that_it_differs_from_the_other(
+    number: Any, other: Any, text: str
+) -> None:
+    assert shown(number, other) == text
 
 
 def test_the_first_difference_is_shown_with_its_place() -> None:

@@ -78,12 +78,12 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     (
         "TypeError",
         r"unsupported operand type\(s\) for (.+?): '(.+?)' and '(.+?)'",
-        "`{0}` does not work between a {1} and a {2}: print both sides.",
+        "`{0}` does not work between `{1}` and `{2}`: print both sides.",
     ),
     (
         "TypeError",
         r"'(.+?)' object is not callable",
-        "Round brackets call a function, but this is a {0}. Square brackets pick an entry; is a "
+        "Round brackets call a function, but this is of type `{0}`. Square brackets pick an entry; is a "
         "`*` missing?",
     ),
     (

@@ -133,7 +133,11 @@ def _difference(got: Any, expected: Any, tolerance: Tolerance, where: str) -> Mi
     if expected is None:
         if got is None:
             return None
-        return Mismatch("type", where, f"the {where} is {described(got)}, but should be nothing")
+        if where == "return value":
+            message = f"it returns {described(got)}, but should return None"
+        else:
+            message = f"the {where} is {described(got)}, but should be None"
+        return Mismatch("type", where, message)
     if got is None:
         return Mismatch(
             "missing return", where, f"the {where} is None: is a `return` statement missing?"
@@ -156,7 +160,7 @@ def _difference(got: Any, expected: Any, tolerance: Tolerance, where: str) -> Mi
 def described(value: Any) -> str:
     """Return a few words for a value's type, shape and dtype."""
     if isinstance(value, Opaque):
-        return f"a {value.type_name}"
+        return with_article(value.type_name)
     if isinstance(value, np.ndarray) and value.ndim:
         return f"a numpy array of shape {value.shape} and dtype {value.dtype}"
     if _is_tensor(value) and value.ndim:
@@ -165,7 +169,12 @@ def described(value: Any) -> str:
         return f"a single {_kind(value)}"
     if isinstance(value, Summary):
         return "a number"
-    return "None" if value is None else f"a {type(value).__name__}"
+    return "None" if value is None else with_article(type(value).__name__)
+
+
+def with_article(name: str) -> str:
+    """Return a name with its article."""
+    return f"{'an' if name[:1].upper() in tuple('AEIOU') else 'a'} {name}"
 
 
 def _is_tensor(value: Any) -> bool:
@@ -275,11 +284,10 @@ def _compare_numbers(got: Any, expected: Any, tolerance: Tolerance, where: str) 
     kinds = _kind(left), _kind(right)
     whole_for_float = kinds == ("int", "float") and not right.ndim  # -13 for -13.0
     if kinds[0] != kinds[1] and not whole_for_float:
-        return Mismatch(
-            "dtype",
-            where,
-            f"the {where} holds {kinds[0]} values, but should hold {kinds[1]} values",
-        )
+        message = f"the {where} holds {kinds[0]} values, but should hold {kinds[1]} values"
+        if not right.ndim:
+            message = f"the {where} is {described(got)}, but should be {described(expected)}"
+        return Mismatch("dtype", where, message)
     if left.dtype.kind == "f" and (nan := np.isnan(left) & ~np.isnan(right)).any():
         some = f"{int(nan.sum())} of its {left.size} numbers are" if left.ndim else "it is"
         message = f"the {where} is not a number: {some} NaN"
@@ -307,9 +315,11 @@ def _first_difference(left: np.ndarray, right: np.ndarray, close: np.ndarray, wh
 
 
 def shown(number: Any, other: Any = None) -> str:
-    """Return a number, short, but with as many digits as tell it from ``other``."""
+    """Return a number, short, but with as many digits as tell it from ``other``: 1.0 from 1."""
     if np.asarray(number).dtype.kind != "f":
         return str(number)
+    if other is not None and np.asarray(other).dtype.kind != "f":
+        return repr(float(number))
     for digits in (6, 9, 12, 17):
         text = f"{float(number):.{digits}g}"
         if other is None or float(text) == float(number) or text != f"{float(other):.{digits}g}":

@@ -10,6 +10,7 @@ import numpy as np
 
 from labkit.advice import advice
 from labkit.cases import Item, Run
+from labkit.compare import with_article
 from labkit.probes import CallError, Mutates, Trace
 from labkit.rendering import Block, Fields, Mark, Marks, Text
 from labkit.showing import cut, difference, short
@@ -95,9 +96,8 @@ def late(item: Item, error: CallError | None) -> str:
 
 def stopped(name: str, error: CallError) -> str:
     """Return how an exception ended the call."""
-    article = "an" if error.type_name[:1].upper() in "AEIOU" else "a"
     message = f":\n{error.message}" if error.message else ""
-    return f"`{name}` stopped with {article} {error.type_name}{_place(error)}{message}"
+    return f"`{name}` stopped with {with_article(error.type_name)}{_place(error)}{message}"
 
 
 def hints(item: Item, mistakes: Sequence[str]) -> list[Block]:
