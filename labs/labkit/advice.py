@@ -83,7 +83,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     (
         "TypeError",
         r"'(.+?)' object is not callable",
-        "Round brackets call a function, but this is of type `{0}`. Square brackets pick an entry; is a "
+        "Round brackets call a function, but this is a {0}. Square brackets pick an entry; is a "
         "`*` missing?",
     ),
     (
