@@ -16,6 +16,7 @@ Outcome = tuple[float, int, int, float, bool]
 
 DOCK, DOOR, FULL = 0, 5, 3  # the first cell, the last cell, the largest charge
 LEFT, RIGHT, CHARGE = 0, 1, 2
+NAMES = ("left", "right", "charge")
 NUM_CELLS, NUM_CHARGES, NUM_ACTIONS = DOOR + 1, FULL + 1, 3
 NUM_OBS = NUM_CELLS * NUM_CHARGES
 GAMMA = 0.95
@@ -30,7 +31,7 @@ START = state(DOCK, 1)
 
 
 def arrive(probability: float, cell: int, charge: int) -> Outcome:
-    """Return (probability, cell, charge, reward, terminated) of a move that ends in a cell."""
+    """Return probability, cell, charge, reward and terminated of a move."""
     if cell == DOOR:
         return probability, cell, charge, -1.0 + 30.0, True  # delivered
     if charge == 0 and cell != DOCK:
@@ -46,42 +47,46 @@ def outcomes(cell: int, charge: int, action: int) -> list[Outcome]:
     if charge == 0:  # empty at the dock: the wheels don't turn
         return [(1.0, cell, charge, -1.0, False)]
     next_cell = max(cell - 1, DOCK) if action == LEFT else cell + 1
-    return [arrive(0.5, next_cell, charge - 1), arrive(0.5, next_cell, charge)]
+    return [
+        arrive(0.5, next_cell, charge - 1),
+        arrive(0.5, next_cell, charge),
+    ]
 
 
 class Courier(gym.Env[int, int]):
-    """The environment: it keeps the state, takes an action, answers with what happened."""
+    """The environment: keeps the state, takes actions, answers."""
 
     def __init__(self) -> None:
         self.observation_space = gym.spaces.Discrete(NUM_OBS)
         self.action_space = gym.spaces.Discrete(NUM_ACTIONS)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+    def reset(self, *, seed: int | None = None, options: Any = None):
         super().reset(seed=seed)
         self.cell, self.charge = DOCK, 1
         return state(self.cell, self.charge), {}
 
     def step(self, action: int):
         possible = outcomes(self.cell, self.charge, action)
-        drawn = self.np_random.choice(len(possible), p=[outcome[0] for outcome in possible])
+        odds = [outcome[0] for outcome in possible]
+        drawn = self.np_random.choice(len(possible), p=odds)
         _, self.cell, self.charge, reward, terminated = possible[drawn]
         return state(self.cell, self.charge), reward, terminated, False, {}
 
 
 def model() -> tuple[Float, Float]:
-    """Return P, shape (states, actions, states), and R, shape (states, actions)."""
+    """Return P (states, actions, states) and R (states, actions)."""
     P = np.zeros((NUM_OBS, NUM_ACTIONS, NUM_OBS))
     R = np.zeros((NUM_OBS, NUM_ACTIONS))
     for cell in range(NUM_CELLS):
         for charge in range(NUM_CHARGES):
             s = state(cell, charge)
             if cell == DOOR or (charge == 0 and cell != DOCK):
-                P[s, :, s] = 1.0  # terminal: it stays there and earns nothing
+                P[s, :, s] = 1.0  # terminal: stays there, earns nothing
                 continue
             for a in range(NUM_ACTIONS):
-                for probability, next_cell, next_charge, reward, _ in outcomes(cell, charge, a):
-                    P[s, a, state(next_cell, next_charge)] += probability
-                    R[s, a] += probability * reward
+                for p, *place, reward, _ in outcomes(cell, charge, a):
+                    P[s, a, state(*place)] += p
+                    R[s, a] += p * reward
     return P, R
 
 

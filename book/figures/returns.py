@@ -20,7 +20,7 @@ from solutions.lab01_rl_basics import reference
 
 BLUE, ORANGE, GREEN, PURPLE = COLOURS[:4]
 ARROWS = {LEFT: "←", RIGHT: "→", CHARGE: "+"}
-WORDS = {LEFT: "left", RIGHT: "right", CHARGE: "charge"}
+WORDS = dict(enumerate(courier.NAMES))
 DISCOUNTS = {0.5: PURPLE, 0.9: ORANGE, 0.95: GREEN, 0.99: BLUE}
 FORK = state(1, 2)
 FORKS = (0.25, 0.5, 0.8, 0.95)
@@ -422,7 +422,7 @@ def draw_discount() -> HTML:
             ax.plot(delay, gamma**delay, color=colour)
             horizon = 1 / (1 - gamma)
             ax.plot(horizon, gamma**horizon, "o", color=colour, ms=5)
-        places = {0.5: (3.4, 0.12), 0.9: (12.5, 0.31), 0.95: (24, 0.35), 0.99: (58, 0.6)}
+        places = {0.5: (3.4, 0.12), 0.9: (8.5, 0.52), 0.95: (23, 0.37), 0.99: (58, 0.6)}
         for gamma, place in places.items():
             ax.text(*place, f"γ = {gamma:g}", color=DISCOUNTS[gamma], va="center")
         ax.set(xlabel="steps until the reward", ylabel="weight in the return")
@@ -466,9 +466,9 @@ def draw_evaluation_error() -> HTML:
         ax.plot(k, error, color=BLUE, label="error")
         ax.plot(k, change, color=GREEN, ls="--", lw=1.3, label="largest change")
         ax.set(
-            xlabel="sweep", ylabel="reward units", yscale="log", xlim=(0, SWEEPS), ylim=(1e-3, 1e3)
+            xlabel="sweep", ylabel="reward units", yscale="log", xlim=(0, SWEEPS), ylim=(1e-3, 3e4)
         )
-        ax.legend(loc="lower left", fontsize=9)
+        ax.legend(loc="upper right", fontsize=9)
         return inline(
             figure,
             "evaluation-error",
