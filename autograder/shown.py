@@ -38,10 +38,13 @@ TAGS = frozenset(bleach.sanitizer.ALLOWED_TAGS) | {
     "small",
 }
 # fmt: on
-ATTRIBUTES = {
+# A picture from elsewhere would tell its server who reads the page, and when.
+ATTRIBUTES: dict[str, Any] = {
     "*": ["class", "style", "title", "align"],
     "a": ["href", "id"],
-    "img": ["src", "alt", "width", "height"],
+    "img": lambda _tag, name, value: (
+        name in ("alt", "width", "height") or (name == "src" and value.startswith("data:image/"))
+    ),
     "td": ["colspan", "rowspan"],
     "th": ["colspan", "rowspan", "scope"],
     "h1": ["id"],
@@ -54,6 +57,7 @@ STYLES = CSSSanitizer(
     allowed_css_properties=["color", "background-color", "font-weight", "text-align", "width"]
 )
 PICTURE = re.compile(r"<img(?![^>]*\balt=)")
+MATHJAX = re.compile(r"<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->", re.DOTALL)
 MAX_SHOWN_CHARS = 100_000
 MAX_PICTURE_CHARS = 8 << 20
 
@@ -162,26 +166,50 @@ def safe_html(text: str) -> str:
 
 @pass_context
 def safe_markdown(context: Context, source: str) -> str:
-    """The ``markdown2html`` filter of feedback and formgrader, with safe HTML as its result."""
+    """The ``markdown2html`` filter of formgrader, with safe HTML as its result."""
+    return _markdown(context, source, tex=False)
+
+
+@pass_context
+def plain_markdown(context: Context, source: str) -> str:
+    """The ``markdown2html`` filter of feedback: safe HTML, and formulas as TeX to read."""
+    return _markdown(context, source, tex=True)
+
+
+class TexRenderer(IPythonRenderer):
+    """Shows formulas as they were written: MathJax would have to be fetched from somewhere."""
+
+    def inline_math(self, body: str) -> str:
+        return f"<code>{super().inline_math(body)}</code>"
+
+    def block_math(self, body: str) -> str:
+        return f"<code>{super().block_math(body)}</code>"
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return f"<code>{super().latex_environment(name, body)}</code>"
+
+
+def _markdown(context: Context, source: str, *, tex: bool) -> str:
     attachments = context.get("cell", {}).get("attachments", {})
-    return _rendered(source, attachments) if attachments else _rendered_prose(source)
+    return _rendered(source, tex, attachments) if attachments else _rendered_prose(source, tex)
 
 
-def _rendered(source: str, attachments: dict[str, Any]) -> str:
-    renderer = IPythonRenderer(escape=False, attachments=attachments)
+def _rendered(source: str, tex: bool, attachments: dict[str, Any]) -> str:
+    renderer = (TexRenderer if tex else IPythonRenderer)(escape=False, attachments=attachments)
     return safe_html(MarkdownWithMath(renderer=renderer).render(source))
 
 
 @functools.lru_cache(maxsize=500)
-def _rendered_prose(source: str) -> str:
+def _rendered_prose(source: str, tex: bool) -> str:
     """Most cells are the lab's own, the same for every student."""
-    return _rendered(source, {})
+    return _rendered(source, tex, {})
 
 
 class FeedbackExporter(HTMLExporter):
-    """nbconvert's page without its last step, which parses the whole page again for two details.
+    """nbconvert's page without what it fetches when it is opened, and without its last step.
 
-    That takes as long as all the rest; of the details, pictures still get an alternative text.
+    That step parses the whole page again for two details and takes as long as all the rest; of the
+    details, pictures still get an alternative text.
     """
 
     def from_notebook_node(  # type: ignore[override]  # as in nbconvert itself
@@ -195,5 +223,7 @@ class FeedbackExporter(HTMLExporter):
         widgets = of_output(notebook_metadata=this._nb_metadata, parent=self, resources=resources)
         this.register_filter("filter_data_type", widgets)
         this.register_filter("highlight_code", of_code(pygments_lexer="ipython3", parent=self))
+        this.register_filter("markdown2html", plain_markdown)
         page, made = TemplateExporter.from_notebook_node(self, nb, resources, **options)
+        page = MATHJAX.sub("", page, count=1)
         return PICTURE.sub('<img alt="a picture without a description"', page), made

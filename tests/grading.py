@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 
 from autograder import discover, sample
 from autograder.course import Course
@@ -53,6 +56,20 @@ def hand_in(folder: Path, student_id: str, files: dict[str, bytes]) -> Path:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_bytes(raw)
     return target
+
+
+def fetched_from_elsewhere(page: str) -> list[str]:
+    """Return what a browser would ask other machines for when it opens this HTML."""
+    tree = BeautifulSoup(page, "html.parser")
+    sources = ("src", "srcset", "poster", "data")
+    asked = [tag[name] for name in sources for tag in tree.find_all(attrs={name: True})]
+    asked += [tag["href"] for tag in tree.find_all("link")]
+    styles = [tag.get_text() for tag in tree.find_all("style")]
+    styles += [str(tag["style"]) for tag in tree.find_all(style=True)]
+    for style in styles:
+        rules = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
+        asked += re.findall(r"""(?:url\(|@import)\s*["']?([^"')\s]+)""", rules)
+    return [address for address in map(str, asked) if urlsplit(address).netloc]
 
 
 def sample_class() -> Path:

@@ -22,7 +22,7 @@ from autograder.course import Course, alembic_on_path
 from autograder.results import ExerciseResult, GroupResult, SubmissionResult
 from autograder.sample_class import Case
 from autograder.shown import safe_html, safe_output, show, verdict
-from tests.grading import LAB, NOTEBOOK, TOY, hand_in
+from tests.grading import LAB, NOTEBOOK, TOY, fetched_from_elsewhere, hand_in
 
 pytestmark = pytest.mark.needs("sandbox")
 
@@ -58,7 +58,10 @@ def graded(
     hostile = json.loads(toy_cases["perfect"].files[NOTEBOOK])
     for cell in hostile["cells"]:
         if cell["metadata"].get("nbgrader", {}).get("grade_id") == "question-why-in-turn":
-            cell["source"] = "my reason, <img src=x onerror=alert(1)> $a<b$ and `c < d`"
+            cell["source"] = (
+                "my reason, <img src=x onerror=alert(1)> $a<b$ and `c < d`"
+                " ![seen](https://elsewhere.example/seen.png)\n\n$$\n\\sum_t r_t\n$$"
+            )
     hostile["cells"].insert(
         0,
         {
@@ -70,7 +73,8 @@ def graded(
             "source": "import sys\n"
             "from IPython.display import HTML, Javascript, display\n"
             "print('a word on stderr', file=sys.stderr)\n"
-            "display(HTML('<b>bold</b><script>alert(2)</script>'), Javascript('alert(3)'))",
+            "display(HTML('<b>bold</b><script>alert(2)</script>'), Javascript('alert(3)'))\n"
+            "display(HTML('<img src=\"https://elsewhere.example/printed.png\">'))",
         },
     )
     submitted = root / "submitted"
@@ -173,6 +177,23 @@ def test_what_a_student_wrote_runs_nowhere(graded: Course) -> None:
     assert not [name for tag in page.find_all(True) for name in tag.attrs if name[:2] == "on"]
 
 
+def test_feedback_asks_no_other_machine_for_anything(graded: Course) -> None:
+    page = feedback(graded, "ada")
+    assert fetched_from_elsewhere(page) == []
+    assert "<code>$a&lt;b$</code>" in page
+    assert "\\sum_t r_t" in page
+    assert 'alt="seen"' in page
+
+
+def test_a_page_that_fetches_something_is_seen() -> None:
+    page = (
+        '<link href="//a/x.css"><script src="https://b/x.js"></script><img src="data:image/png,">'
+        "<style>/* url(c) */ @import '//d'; p { background: url(http://e) }</style><a href='https://f'>"
+        '<i style="background:url(#g)"></i><img src=h.png>'
+    )
+    assert fetched_from_elsewhere(page) == ["https://b/x.js", "//a/x.css", "//d", "http://e"]
+
+
 def test_a_written_answer_waits_for_a_person(graded: Course) -> None:
     question = "question-why-in-turn"
     with Gradebook(graded.db_url) as gradebook:
@@ -250,7 +271,9 @@ def test_a_verdict_shows_groups_and_escapes_messages() -> None:
     ("text", "clean"),
     [
         ("<script>x</script>", "x"),
-        ("<img src=x onerror=alert(1)>", '<img src="x">'),
+        ("<img src=x onerror=alert(1)>", "<img>"),
+        ("<img src='https://e/x.png' alt=y>", '<img alt="y">'),
+        ("<img src='data:image/png;base64,aa'>", '<img src="data:image/png;base64,aa">'),
         ('<a href="javascript:alert(1)">y</a>', "<a>y</a>"),
         ("<iframe src=//evil></iframe><form action=//evil><input>", "\n"),
         (

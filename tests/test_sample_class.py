@@ -16,7 +16,7 @@ from autograder.discover import LoadedLab
 from autograder.sample_class import Case
 from autograder.sample_class.people import student
 from autograder.spec import Exercise
-from tests.grading import sample_class
+from tests.grading import fetched_from_elsewhere, sample_class
 
 MISHAPS = [
     "empty stub",
@@ -113,6 +113,15 @@ def test_everybody_who_handed_in_gets_feedback(home: Path, lab: str) -> None:
     has = {path.parent.name for path in folder.glob(f"*/{lab}.html")}
     silent = {r["student_id"] for r in expected(home, lab) if r["case"] == "nothing submitted"}
     assert has == {row["student_id"] for row in expected(home, lab)} - silent
+
+
+@pytest.mark.needs("sandbox")
+@pytest.mark.parametrize("lab", LABS)
+def test_feedback_is_whole_without_a_network(home: Path, lab: str) -> None:
+    pages = list((sample.grades(lab) / "feedback").glob(f"*/{lab}.html"))
+    asked = {path.parent.name: fetched_from_elsewhere(path.read_text("utf-8")) for path in pages}
+    assert pages
+    assert {name: addresses for name, addresses in asked.items() if addresses} == {}
 
 
 @pytest.mark.needs("sandbox")
