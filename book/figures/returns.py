@@ -297,14 +297,12 @@ def numbers() -> dict[str, str]:
     seen, shaken = blind()
     return {
         "num_states": str(courier.NUM_OBS),
-        "live_states": str(int((~courier.terminal()).sum())),
         "v_careful": signed(V[START]),
         "v_random": signed(value(wanders)[START]),
         "v_best": signed(best[START]),
         "p_careful": f"{100 * arrival(courier.careful()):.0f}%",
         "p_best": f"{100 * arrival(pi):.0f}%",
         "fork_v": signed(V[FORK]),
-        "fork_right": signed(Q[FORK, RIGHT]),
         "fork_left": signed(Q[FORK, LEFT]),
         "fork_a": signed(Q[FORK, LEFT] - V[FORK]),
         "eval_sweeps": str(sweeps),

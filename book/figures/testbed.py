@@ -84,7 +84,6 @@ def numbers() -> dict[str, str]:
     pull = {name: row["late optimal"]["mean"] for name, row in shown.items()}
     optimistic = rules("figure 2.3")["greedy from 5, step size 0.1"]
     gradient = rules("figure 2.5")
-    spike = int(np.argmax(rules("figure 2.4")["UCB, c = 2"]["reward"][:15])) + 1
     first_spike = int(np.argmax(optimistic["optimal"][:20])) + 1
     study = best_of_study()
     final = {name: found["mean"][-1] for name, found in regrets()["rules"].items()}
@@ -106,7 +105,6 @@ def numbers() -> dict[str, str]:
         "realism_late": percent(
             rules("figure 2.3")["epsilon 0.1 from 0, step size 0.1"]["late optimal"]["mean"]
         ),
-        "ucb_spike": str(spike),
         "gradient_with": percent(
             gradient["step size 0.1, baseline earlier"]["late optimal"]["mean"]
         ),
