@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import sys
 from typing import Any
 
@@ -383,15 +384,15 @@ class TestMcts:
         # 2000 simulations chose rightly in 500 of 500 seeds; with 500, the wrong prior in 431.
         expression = (
             "data.states.map((state) => ['uct', 'good', 'wrong'].map((rule) =>"
-            " data.random.map((uniform) => { let i = 0; const tree = new core.SearchTree(state, rule);"
-            " const next = () => uniform[i++ % uniform.length];"
+            " data.random.map((uniform) => { const tree = new core.SearchTree(state, rule);"
+            " let i = 0; const next = () => uniform[i++ % uniform.length];"
             " for (let n = 0; n < 2000; n++) tree.simulate(1.4, next); return tree.best(); })))"
         )
         random = np.random.default_rng(0).random((5, 9973)).tolist()
         data = {"states": list(POSITIONS.values()), "random": random}
         chosen = run_js("mcts-core.js", expression, data)
         for state, by_rule in zip(POSITIONS.values(), chosen, strict=True):
-            for move in sum(by_rule, []):
+            for move in itertools.chain(*by_rule):
                 assert lab03.minimax(lab03.play(state, move)) == lab03.minimax(state)
 
 

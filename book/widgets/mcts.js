@@ -1,5 +1,5 @@
 // A search tree growing on tic-tac-toe, phase by phase or by the thousand; and somebody to play against.
-// height: 1095 wide, 1670 narrow
+// height: 1095 wide, 1690 narrow
 import { SearchTree, exact, isTerminal, play, rollout, toMove, winner } from "./mcts-core.js";
 import { random } from "./cliff-core.js";
 import { colours, fixed, font, keepDrawn, knob, pencil, wire } from "./parts.js";
