@@ -1,7 +1,22 @@
 """Lab 3, checks: points, groups of cases, and what they are tried with."""
 
-from autograder.spec import Choice, Exercise, Group, Mistake, Mutates, Numeric, Samples, Trace
+import numpy as np
+
+from autograder.spec import (
+    Choice,
+    Exercise,
+    Gate,
+    Group,
+    Mistake,
+    Mutates,
+    Numeric,
+    Outcome,
+    Samples,
+    Trace,
+    Wrong,
+)
 from solutions.lab03_planning_mcts import (
+    agents,
     cases,
     mutants_models,
     mutants_search,
@@ -195,4 +210,78 @@ NEEDS_A_LEARNED_MODEL = Choice(
         " Nothing in it was learned: model-based it is, with a model that was given.",
         "D": "Q-learning needs no model at all, neither a given one nor a learned one.",
     },
+)
+
+
+# ---- trained tables ---------------------------------------------------------------------------
+
+MAZE_AGENTS = Outcome(
+    "maze_agents",
+    points=3,
+    reference=agents.trained,
+    artifact="maze_agents.safetensors",
+    tensors={"n0": agents.SHAPE, "n5": agents.SHAPE, "n50": agents.SHAPE},
+    # Limits from 200 agents a method (benchmarks/results/lab03_dyna.json), medians of twenty drawn
+    # 20,000 times: each limit is six standard deviations of that median away, or more.
+    gates=(
+        Gate(
+            "n = 0, pairs with a value",
+            agents.median(agents.num_known, "n0"),
+            low=45,
+            high=72,
+            hint="Without planning about 58 pairs have a value after 50 episodes: news travels"
+            " one step back per episode. 0 means that nothing was learned, 170 that something"
+            " planned.",
+        ),
+        Gate(
+            "n = 0, what it believes the start is worth",
+            agents.median(agents.belief, "n0"),
+            low=1e-9,
+            high=1e-3,
+            hint="Without planning the start is worth about 0.00001 in the table after 50"
+            " episodes. Far more than that is another agent's table.",
+        ),
+        Gate(
+            "n = 5, what it believes the start is worth",
+            agents.median(agents.belief, "n5"),
+            low=0.001,
+            high=0.03,
+            hint="With 5 imagined steps the start is worth about 0.010 in the table after 50"
+            " episodes. Are imagined pairs drawn from all that were visited?",
+        ),
+        Gate(
+            "n = 5, greedy steps",
+            agents.median(agents.greedy_steps, "n5"),
+            low=13.5,
+            high=18.5,
+            hint="With 5 imagined steps most agents walk 14 or 16 steps to the goal.",
+        ),
+        Gate(
+            "n = 50, what it believes the start is worth",
+            agents.median(agents.belief, "n50"),
+            low=0.42,
+            high=0.5134,
+            hint="With 50 imagined steps the start's value arrives: 0.95 ** 13 = 0.513 for who"
+            " walks 14 steps, 0.463 for 16. More than 0.513 is not to be had: is an end masked?",
+        ),
+        Gate(
+            "n = 50, greedy steps",
+            agents.median(agents.greedy_steps, "n50"),
+            low=13.5,
+            high=18.5,
+            hint="With 50 imagined steps most agents walk 14 or 16 steps to the goal.",
+        ),
+    ),
+    wrong=(
+        Wrong("untrained", lambda: {name: np.zeros(agents.SHAPE) for name in agents.trained()}),
+        Wrong("three episodes", lambda: agents.trained(3)),
+        Wrong("n = 0 and n = 50 swapped", agents.mixed("n50", "n5", "n0")),
+        Wrong("n = 5 and n = 50 swapped", agents.mixed("n0", "n50", "n5")),
+        Wrong("nobody plans", agents.mixed("n0", "n0", "n0")),
+        Wrong("everybody plans 5 steps", agents.mixed("n5", "n5", "n5")),
+        Wrong(
+            "actions reversed",
+            lambda: {k: v[..., ::-1].copy() for k, v in agents.trained().items()},
+        ),
+    ),
 )

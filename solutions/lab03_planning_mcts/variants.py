@@ -355,7 +355,7 @@ def mcts_with_nodes(
         for node in path:
             node[2] += 1
             node[3] += winner(board) * -to_move(node[0])
-    return min(root[1], key=lambda move: (-root[1][move][2], move))
+    return int(min(root[1], key=lambda move: (-root[1][move][2], move)))
 
 
 def mcts_with_recursion(
