@@ -31,7 +31,7 @@ from course_site import (  # noqa: E402
     results,
     widget,
 )
-from course_site.films import cliff, maze, reel  # noqa: E402
+from course_site.films import cliff, connect_four, maze, reel  # noqa: E402
 
 
 class TestQuiz:
@@ -228,6 +228,20 @@ class TestResults:
         assert (header, body) == (["method", "peak"], [["Q", "0.5"], ["SARSA", "1"]])
         assert results.turned(header, body) == (["measured", "Q", "SARSA"], [["peak", "0.5", "1"]])
 
+    def test_results_of_several_sizes_get_a_table_each(self) -> None:
+        methods = {"plain": {"earned": 1, "per seed": [1, 2]}, "careful": {"earned": 2}}
+        sizes = {"3": {"seen": 0.5, "methods": methods}, "10": {"methods": methods}}
+        made = results.tables({"exact": {"best": -12.25}, "date": "x", "sizes": sizes})
+        texts = [" ".join(node.astext().split()) for node in made]
+        assert texts == [
+            "computed exactly value best −12.25",
+            "sizes: 3",
+            "measured plain careful earned 1 2",
+            "measured value seen 0.5",
+            "sizes: 10",
+            "measured plain careful earned 1 2",
+        ]
+
     def test_every_committed_result_makes_a_section(self) -> None:
         benchmarks = BOOK.parent / "benchmarks"
         files = sorted((benchmarks / "results").glob("*.json"))
@@ -275,6 +289,29 @@ class TestFilms:
         after_two = [len(episodes[1][-1][1]) for episodes in (plain, planner)]
         assert after_two[0] <= 2
         assert after_two[1] > 30
+
+    def test_stones_rest_on_each_other_and_four_in_a_line_are_seen(self) -> None:
+        assert connect_four.stones([3, 3, 0, 3]) == [(3, 0), (3, 1), (0, 0), (3, 2)]
+        with pytest.raises(ValueError, match="move 7: no stone fits into column 2"):
+            connect_four.stones([2] * 7)
+        for line in ([(k, 0) for k in range(4)], [(2, k) for k in range(4)],
+                     [(k, k) for k in range(4)], [(k, 3 - k) for k in range(4)]):  # fmt: skip
+            others = [(6, k) for k in range(3)]
+            game = [*itertools.chain(*zip(line, others, strict=False)), line[-1]]
+            assert connect_four.line_of_four(game) == set(line)
+            assert connect_four.line_of_four(game[:-1]) == set()
+
+    def test_the_recorded_game_ends_as_it_says(self) -> None:
+        record = json.loads(connect_four.RECORD.read_text("utf-8"))
+        places = connect_four.stones(record["moves"])
+        lines = [connect_four.line_of_four(places[: k + 1]) for k in range(len(places))]
+        assert not any(lines[:-1])
+        mover = record["players"][(len(places) - 1) % 2]
+        assert record["winner"] == (mover if lines[-1] else None)
+        assert lines[-1] or len(places) == 42
+        assert len(record["values"]) == len(places)
+        sign = {record["players"][0]: 1, record["players"][1]: -1, None: 0}[record["winner"]]
+        assert record["values"][-1] == sign
 
     @pytest.mark.parametrize("name", films.films())
     def test_a_film_is_small_and_its_still_is_a_picture(self, name: str) -> None:

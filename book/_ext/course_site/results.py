@@ -1,7 +1,8 @@
 """The ``{measured-results}`` directive: tables from ``benchmarks/results/*.json``.
 
 A file says where and with what it was measured (``date``, ``device_name``, ``versions``), what was
-set (``settings``) and what came out: ``methods`` by name, ``exact`` numbers, and lists of rows.
+set (``settings``) and what came out: ``methods`` by name, ``exact`` numbers, lists of rows, and
+groups of such results by name.
 Curves, which are lists of numbers, belong in figures and are left out here.
 """
 
@@ -113,21 +114,45 @@ def report(name: str, heading: str, result: Record) -> nodes.section:
     """Return the section of one results file."""
     section = nodes.section(ids=[nodes.make_id(name)], names=[name])
     section += [nodes.title(text=heading), nodes.paragraph(text=conditions(result))]
+    section += tables(result)
+    return section
+
+
+def tables(result: Record, label: str = "") -> list[nodes.Node]:
+    """Return the tables of what came out; groups of results follow, each under its own name."""
+    found: list[nodes.Node] = []
     if methods := result.get("methods"):
-        section += table(*turned(*rows(methods)))
-    exact = result.get("exact", {})
-    single = {key: value for key, value in exact.items() if not isinstance(value, list)}
+        found.append(table(*turned(*rows(methods))))
+    rest = {**result.get("exact", {}), **{k: v for k, v in result.items() if k not in DESCRIBED}}
+    groups = {key: value for key, value in rest.items() if is_group(value)}
+    single = [
+        [key, text] for key, value in rest.items() if key not in groups and (text := cell(value))
+    ]
     if single:
-        body = [[key, cell(value) or ""] for key, value in single.items()]
-        section += table(["computed exactly", "value"], body)
-    lists = {**exact, **{key: result[key] for key in result if key not in DESCRIBED}}
-    for key, value in lists.items():
+        found.append(
+            table(["computed exactly" if "exact" in result else "measured", "value"], single)
+        )
+    for key, value in rest.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             header, body = rows(value)
             if len(header) > MOST_COLUMNS:
                 header, body = turned(header, body)
-            section += [nodes.paragraph("", "", nodes.strong(text=key)), table(header, body)]
-    return section
+            found += [strong(label + key), table(header, body)]
+    for key, value in groups.items():
+        for name, part in value.items():
+            words = f"{label}{key}: {name}"
+            found += [strong(words), *tables(part, f"{words}, ")]
+    return found
+
+
+def is_group(value: Any) -> bool:
+    """Whether a value holds results by name, each with parts of its own."""
+    return isinstance(value, dict) and all(isinstance(part, dict) for part in value.values())
+
+
+def strong(words: str) -> nodes.paragraph:
+    """Return a line that stands above a table."""
+    return nodes.paragraph("", "", nodes.strong(text=words))
 
 
 class MeasuredResults(SphinxDirective):

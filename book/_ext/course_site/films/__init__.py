@@ -1,13 +1,12 @@
 """The ``{film} name`` directive: a small animation with a caption and a way to pause it.
 
 Each film is a module here with a function ``film()``, which returns one drawing or several that
-stand side by side. It is made when the site is built, by the code that its chapter is about.
+stand side by side, made when the site is built. Its ``facts()``, if it has any, end the caption.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
 import pkgutil
 from typing import Any
 
@@ -39,9 +38,10 @@ class Film(SphinxDirective):
         if name not in films():
             raise self.error(f"there is no film {name!r}; there is {', '.join(films())}")
         module = importlib.import_module(f"course_site.films.{name}")
-        self.env.note_dependency(inspect.getfile(module))
+        self.env.note_reread()  # what it draws may change while its page doesn't
         self.env.metadata[self.env.docname]["films"] = True
-        text, messages = self.state.inline_text(" ".join(self.content), self.lineno)
+        words = [*self.content, module.facts()] if hasattr(module, "facts") else self.content
+        text, messages = self.state.inline_text(" ".join(words), self.lineno)
         panels = "".join(module.film())
         start = f'<div class="film"><div class="film-panels">{panels}</div><div class="film-bar">'
         pause = PAUSE.format(title=name.replace("_", " "))
