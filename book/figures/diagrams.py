@@ -113,12 +113,24 @@ def draw_map() -> HTML:
         return inline(
             figure,
             "rl-map",
-            "A table of methods with their chapters. Without a model: values, by SARSA, Expected"
-            " SARSA, Q-learning, DQN and fitted Q-iteration; values and a policy, by A2C, TRPO, PPO"
-            " and PPO on a reward model; a policy, by the gradient bandit, REINFORCE, GRPO and DPO."
-            " With a model: value iteration, UCT and Dyna-Q; policy iteration and PUCT. Colours"
-            " mark on-policy, off-policy and given models, dashes mark learning from fixed data.",
+            f"A table of methods with their chapters. {_told()} Colours mark on-policy, off-policy"
+            " and given models, dashes mark learning from fixed data.",
         )
+
+
+def _told() -> str:
+    """Return the map in words."""
+    kinds = {ON: "on-policy", OFF: "off-policy", KNOWN: "model given"}
+    sentences = []
+    for (row, column), methods in METHODS.items():
+        place = f"With {ROWS[row]}, {' '.join(COLUMNS[column].split())}"
+        names = [
+            f"{' '.join(name.split())} (chapter {chapter}, {kinds[colour]}"
+            f"{', from fixed data' if fixed else ''})"
+            for name, chapter, colour, fixed in methods
+        ]
+        sentences.append(f"{place}: {', '.join(names)}.")
+    return " ".join(sentences)
 
 
 def _box(
