@@ -203,14 +203,29 @@ class TestFloats:
         ]
         assert 0 < abs(plans[0].V - plans[1].V).max() <= 1e-3
 
-    def test_float32_is_refused_where_its_rounding_hides_changes(self) -> None:
-        """Values near -100 are told apart at 8e-6, so 5e-6 cannot be promised."""
+    @pytest.mark.parametrize("tol", [1e-3, 2e-3, 5e-3])
+    def test_float32_is_refused_where_its_rounding_hides_changes(self, tol: float) -> None:
+        """Near -100 neighbours are 7.6e-6 apart; a change of 5e-6, 1e-5 or 2.5e-5 may be one."""
+        with pytest.raises(ValueError, match=rf"torch\.float32 is too coarse for tol {tol}; take"):
+            grid_value_iteration(self.toll(), gamma=0.99, tol=tol, dtype=torch.float32)
+        plan = grid_value_iteration(self.toll(), gamma=0.99, tol=tol)
+        assert abs(plan.V + 100).max() <= tol / 2
+
+    def test_float32_sweeps_on_until_rounding_is_paid_for(self) -> None:
+        """A change of 1e-4 could be 4 eps * 100 more, so that it goes down to about half of it."""
+        plans = [
+            grid_value_iteration(self.toll(), gamma=0.99, tol=0.02, dtype=dtype)
+            for dtype in (torch.float64, torch.float32)
+        ]
+        rounding = 4 * 2**-23 * 100
+        assert plans[1].change < 1e-4 / 0.99 - rounding * 0.99
+        assert plans[0].num_sweeps + 50 < plans[1].num_sweeps < plans[0].num_sweeps + 90
+        assert abs(plans[1].V + 100).max() <= 0.01
+
+    def toll(self) -> GridWorld:
+        """Every step costs 1, for ever."""
         everywhere = np.zeros((3, 3), bool)
-        world = GridWorld(everywhere, everywhere, np.full((3, 3), -1.0))
-        with pytest.raises(ValueError, match=r"torch\.float32 is too coarse for tol 0\.001; take"):
-            grid_value_iteration(world, gamma=0.99, tol=1e-3, dtype=torch.float32)
-        plan = grid_value_iteration(world, gamma=0.99, tol=1e-3)
-        assert abs(plan.V + 100).max() <= 5e-4
+        return GridWorld(everywhere, everywhere, np.full((3, 3), -1.0))
 
 
 class TestRandomGrid:

@@ -156,15 +156,16 @@ def grid_value_iteration(
     sweep = _Sweep(world, gamma, dtype, device)
     change, num_sweeps, most = math.inf, 0, 1
     with tqdm(total=1, desc=desc, disable=desc is None, unit="sweep") as bar:
-        while change >= limit and num_sweeps < most:
+        while change >= limit > 0 and num_sweeps < most:
             change = sweep()
             num_sweeps += 1
             bar.update()
-            if change < threshold:
-                limit = threshold - sweep.rounding()
-            elif num_sweeps == 1:
+            if num_sweeps == 1 and change >= threshold:
                 # each sweep shrinks the change by gamma or more; two sweeps more for rounding
                 most = bar.total = 3 + math.ceil(math.log(threshold / change) / math.log(gamma))
+            elif change < threshold == limit:
+                limit = threshold - sweep.rounding()
+                most *= 2  # what is left is held up by rounding, if anything is left
         bar.total = num_sweeps
         bar.refresh()
     if change >= limit:
