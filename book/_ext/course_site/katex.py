@@ -126,7 +126,10 @@ def keep_marks(app: Sphinx, doctree: nodes.document, page: str) -> None:
             continue
         if mark := MARKS.match(following):
             formula["mark"] = mark[0]
-            following.parent.replace(following, nodes.Text(following[mark.end() :]))
+            siblings = following.parent.children
+            # By identity: `replace` looks for an equal text, and a paragraph has many full stops.
+            place = next(i for i, child in enumerate(siblings) if child is following)
+            following.parent[place] = nodes.Text(following[mark.end() :])
 
 
 def start(app: Sphinx) -> None:
