@@ -1,9 +1,13 @@
 """Marks after formulas: each goes with its own formula, and no other one moves."""
 
+import sys
+from pathlib import Path
+
 from docutils import nodes
 from docutils.utils import new_document
 
-from course_site.katex import keep_marks
+sys.path.insert(0, str(Path(__file__).parents[1] / "book" / "_ext"))
+from course_site.katex import keep_marks  # noqa: E402
 
 
 def test_a_full_stop_goes_with_the_formula_before_it_and_no_other_one_does() -> None:
