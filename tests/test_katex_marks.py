@@ -7,7 +7,7 @@ from docutils import nodes
 from docutils.utils import new_document
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "book" / "_ext"))
-from course_site.katex import keep_marks  # noqa: E402
+from course_site.katex import keep_marks
 
 
 def test_a_full_stop_goes_with_the_formula_before_it_and_no_other_one_does() -> None:
