@@ -373,9 +373,14 @@ class _Training:
         self.history = found["history"]
 
 
+_PARTS = {"config", "device", "net", "optimiser", "generator", "window", "history"}
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
-        raise ValueError(f"{path.name} is no checkpoint, or a damaged one") from None
+        found = {}
+    if not isinstance(found, dict) or found.keys() != _PARTS:
+        raise ValueError(f"{path.name} is no checkpoint, or a damaged one")
     return found
