@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from labkit.markers import Env, Seed
-from labkit.probes import Gradient, Mutates, Part, Raises, Returns, Samples, Trace, observe
+from labkit.probes import UNSEEN, Gradient, Mutates, Part, Raises, Returns, Samples, Trace, observe
 
 X = np.array([1.0, 2.0])
 
@@ -53,9 +53,9 @@ def test_part_sees_one_part_and_what_has_no_such_part_whole() -> None:
     def returning(value: Any) -> Any:
         return observe(lambda: value, Part(0), {}).value
 
-    assert returning((2.5, 17)) == (2.5, None)
-    assert returning([2.5, 17, 1]) == (2.5, None, None)
-    assert observe(lambda: (2.5, 17), Part(1), {}).value == (None, 17)
+    assert returning((2.5, 17)) == (2.5, UNSEEN)
+    assert returning([2.5, 17, 1]) == (2.5, UNSEEN, UNSEEN)
+    assert observe(lambda: (2.5, 17), Part(1), {}).value == (UNSEEN, 17)
     assert observe(lambda: (2.5, 17), Part(2), {}).value == (2.5, 17)
     assert returning(2.5) == 2.5
     assert returning(()) == ()

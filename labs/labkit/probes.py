@@ -17,6 +17,7 @@ from labkit import markers
 from labkit.limits import TimeLimitError, time_limit
 from labkit.wire import Opaque, loaded_torch, record
 
+UNSEEN = "any value"
 _MUTABLE = (np.ndarray, list, dict)
 Function = Callable[..., Any]
 Arguments = dict[str, Any]
@@ -78,7 +79,7 @@ class Returns:
 class Part:
     """Observes one part of a returned tuple, where more than one value of the others is right.
 
-    The others are seen as None; a return value that has no such part is seen as it is.
+    The others are seen as `UNSEEN`; a return value that has no such part is seen as it is.
     """
 
     index: int
@@ -95,7 +96,7 @@ class Part:
         value = function(**arguments)
         if type(value) not in (tuple, list) or len(value) <= self.index:
             return value
-        return tuple(part if at == self.index else None for at, part in enumerate(value))
+        return tuple(part if at == self.index else UNSEEN for at, part in enumerate(value))
 
 
 @record

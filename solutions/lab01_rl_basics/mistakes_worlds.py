@@ -32,6 +32,12 @@ AVERAGES = (
         " `pi`.",
     ),
     Mutant(
+        "uniform_policy",
+        old=f"P_pi = {P_PI}",
+        new=f"pi = np.full_like(pi, 1.0 / pi.shape[1])\n    P_pi = {P_PI}",
+        hint="You value the policy that takes all actions alike: `pi` says how likely each is.",
+    ),
+    Mutant(
         "likeliest_action",
         old=f"P_pi = {P_PI}",
         new=f"pi = np.eye(pi.shape[1])[pi.argmax(axis=1)]\n    P_pi = {P_PI}",
@@ -248,8 +254,17 @@ ITERATIVE_POLICY_EVAL = (
         "one_sweep",
         old="change >= tol",
         new="num_sweeps < 1",
-        hint="You stop after one sweep, whatever `tol` says. If you do compare: is the old V a"
-        " copy? `old = V` is a second name for the same array, which then never seems to change.",
+        hint="You stop after one sweep, whatever `tol` says: go on until the largest change is"
+        " below it.",
+    ),
+    Mutant(
+        "old_is_no_copy",
+        old=f"new_V = {SWEEP}\n        change = {LARGEST}\n        V = new_V",
+        new="old = V\n        for s in range(len(V)):\n"
+        "            V[s] = R_pi[s] + gamma * P_pi[s] @ V\n"
+        "        change = abs(V - old).max()",
+        hint="You stop after one sweep, since nothing seems to change: `old = V` is a second name"
+        " for the same array. `V.copy()` makes another one.",
     ),
     Mutant(
         "signed_mean",
@@ -310,6 +325,12 @@ ITERATIVE_POLICY_EVAL = (
         new="(R + gamma * P @ V).max(axis=1)",
         hint="You take the best action in every sweep: that is value iteration, and finds what the"
         " optimal policy is worth. Here `pi` is given: average over it.",
+    ),
+    Mutant(
+        "swapped",
+        old="return V, num_sweeps",
+        new="return num_sweeps, V",
+        hint="Both are there, in the other order: first `V`, then the number of sweeps.",
     ),
     Mutant(
         "no_count",

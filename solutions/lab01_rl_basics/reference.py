@@ -7,9 +7,15 @@ the shape of ``R`` and rows that sum to 1; values ``V`` have shape ``(num_obs,)`
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import gymnasium as gym
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
+
+from labkit import plots
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -92,6 +98,32 @@ def split_episodes(terminated: Bool, truncated: Bool) -> list[slice]:
     return episodes
 
 
+def record(
+    env: gym.Env[Any, Any], *, num_steps: int, rng: np.random.Generator
+) -> tuple[Float, Bool, Bool]:
+    """Act at random for ``num_steps`` steps, start anew after each end, and return what came.
+
+    Args:
+        env: environment with actions numbered from 0; is reset first.
+        num_steps: steps to take, over as many episodes as that takes.
+        rng: source of the actions and of the environment's seed.
+
+    Returns:
+        Rewards, where a step terminated, and where a time limit ended the episode, each of shape
+        ``(num_steps,)``.
+    """
+    rewards = np.zeros(num_steps)
+    terminated, truncated = np.zeros((2, num_steps), dtype=bool)
+    env.reset(seed=int(rng.integers(1 << 31)))
+    for step in range(num_steps):
+        action = int(rng.integers(env.action_space.n))  # type: ignore[attr-defined]
+        _, reward, terminated[step], truncated[step], _ = env.step(action)
+        rewards[step] = float(reward)
+        if terminated[step] or truncated[step]:
+            env.reset()
+    return rewards, terminated, truncated
+
+
 def grid_world(
     rows: int,
     columns: int,
@@ -131,6 +163,41 @@ def grid_world(
                 next_obs, reward = jumps[obs]
             P[obs, action, next_obs], R[obs, action] = 1.0, reward
     return P, R
+
+
+def draw_values(
+    values: Float,
+    *,
+    rows: int,
+    columns: int,
+    Q: Float | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a grid with a number in each cell, and the best actions of ``Q`` as arrows.
+
+    Args:
+        values: one number per cell, shape ``(rows * columns,)``.
+        rows: number of rows.
+        columns: number of columns.
+        Q: action values, shape ``(rows * columns, 4)``; None draws no arrows.
+        title: stands above the grid.
+        ax: where to draw; None makes a new figure.
+    """
+    with plots.style():
+        if ax is None:
+            ax = plt.subplots(figsize=(0.9 * columns, 0.9 * rows), layout="constrained")[1]
+        image = ax.imshow(values.reshape(rows, columns), cmap="cividis")
+        for obs, value in enumerate(values):
+            row, column = divmod(obs, columns)
+            best: Any = [] if Q is None else np.flatnonzero(np.isclose(Q[obs], Q[obs].max()))
+            text = f"{value:.1f}\n" + "".join("↑→↓←"[action] for action in best)
+            dark = float(np.asarray(image.norm(value))) < 0.55
+            ax.text(column, row, text.strip(), ha="center", va="center",
+                    color="white" if dark else "black")  # fmt: skip
+        ax.set(title=title, xticks=[], yticks=[])
+        ax.grid(visible=False)
+    return ax
 
 
 def policy_value(P: Float, R: Float, pi: Float, *, gamma: float) -> Float:
