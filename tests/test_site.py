@@ -200,6 +200,14 @@ class TestTheCliff:
             figure.get_by_role("button", name="+100 episodes").click()
             assert figure.evaluate("box => box.offsetHeight") == reserved
 
+    @pytest.mark.parametrize("figure", [1280, 700, 640], indirect=True)
+    def test_what_stands_side_by_side_begins_at_the_same_height(self, figure: Any) -> None:
+        tops = figure.locator("canvas").evaluate_all(
+            "all => all.map((canvas) => Math.round(canvas.getBoundingClientRect().top))"
+        )
+        assert len(tops) == 4
+        assert tops[0] == tops[1] < tops[2] == tops[3]
+
     @widths
     def test_keys_turn_the_knobs_and_train(self, figure: Any) -> None:
         knob = figure.locator("[name=epsilon]")
