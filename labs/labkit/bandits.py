@@ -10,6 +10,7 @@ Reinforcement Learning: An Introduction, second edition, 2018.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal, Protocol
 
 import numpy as np
@@ -114,7 +115,7 @@ class UCB:
         self._step = 1
 
     def choose(self, generator: torch.Generator) -> torch.Tensor:
-        bonus = self.c * torch.sqrt(np.log(self._step) / self.visits)
+        bonus = self.c * torch.sqrt(math.log(self._step) / self.visits)
         scores = torch.where(self.visits > 0, self.values + bonus, torch.inf)
         return _any_of(scores == scores.amax(dim=0), generator)
 
