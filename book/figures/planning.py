@@ -27,6 +27,7 @@ GAMMA, SLIP = 0.95, 0.2
 TOL = 0.01
 SHOWN_SWEEPS = (1, 5, 10)
 DISCOUNTS = (0.9, 0.95, 0.99, 0.999)
+RESTLESS = 300  # rounds after which the policy iteration of the trap was stopped
 PER_PAIR = (1, 2, 4, 8, 16, 32, 64)
 MODEL_SEEDS = 200
 
@@ -89,6 +90,21 @@ def num_sweeps(gamma: float, tol: float, slip: float = SLIP) -> int:
     while not np.array_equal(V, final):
         V, count = np.where(terminal, 0.0, (R + gamma * P @ V).max(axis=1)), count + 1
     return count
+
+
+def settles(rounds: int) -> bool:
+    """Return whether policy iteration settles in the maze if it draws among equal actions."""
+    P, R, _ = maze()
+    rng = np.random.default_rng(0)
+    pi = np.zeros(len(P), dtype=np.int64)
+    for _ in range(rounds):
+        Q = R + GAMMA * P @ policy_value(P, R, pi, GAMMA)
+        best = Q.max(axis=1, keepdims=True) - 1e-9 <= Q
+        better = np.array([rng.choice(np.flatnonzero(row)) for row in best])
+        if np.array_equal(better, pi):
+            return True
+        pi = better
+    return False
 
 
 @functools.cache
@@ -160,6 +176,7 @@ def numbers() -> dict[str, str]:
     Q = R + GAMMA * P @ plain[-1]
     ties = (Q.max(axis=1, keepdims=True) - 1e-9 <= Q).sum(axis=1) > 1
     return {
+        "pi_restless": str(RESTLESS),
         "pi_tied": str(sum(bool(ties[cell]) for cell in rooms() if not terminal[cell])),
         "vi_settled": str(settled),
         "vi_start": f"{plain[-1][START]:.3f}",
