@@ -91,16 +91,17 @@ def model() -> tuple[Float, Float]:
 
 
 def play(env: gym.Env[int, int], pi: Float, rng: np.random.Generator):
-    """Play one episode with a policy; return what was seen, done and earned, and how it ended."""
-    seen, actions, rewards = [env.reset(seed=int(rng.integers(2**31)))[0]], [], []
+    """Play one episode; return what was seen, done, earned; and the flag."""
+    seen, actions, rewards = [], [], []
+    obs, _ = env.reset(seed=int(rng.integers(2**31)))
     terminated = truncated = False
     while not (terminated or truncated):
-        action = int(rng.choice(NUM_ACTIONS, p=pi[seen[-1]]))
-        next_obs, reward, terminated, truncated, _ = env.step(action)
-        seen.append(next_obs)
+        action = int(rng.choice(NUM_ACTIONS, p=pi[obs]))
+        seen.append(obs)
         actions.append(action)
+        obs, reward, terminated, truncated, _ = env.step(action)
         rewards.append(reward)
-    return seen, actions, rewards, terminated
+    return [*seen, obs], actions, rewards, terminated
 
 
 # Policies
@@ -112,9 +113,10 @@ def deterministic(actions: NDArray[np.intp]) -> Float:
 
 
 def careful() -> Float:
-    """Return the policy that fills the battery at the dock and then walks to the door."""
+    """Return the policy that charges until full, then walks to the door."""
     actions = np.full(NUM_OBS, RIGHT)
-    actions[[state(DOCK, charge) for charge in range(FULL)]] = CHARGE
+    for charge in range(FULL):
+        actions[state(DOCK, charge)] = CHARGE
     return deterministic(actions)
 
 
