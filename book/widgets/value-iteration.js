@@ -19,7 +19,7 @@ const KNOBS = [
 ];
 const LINES = [["bound", "bound", "--hue-2"], ["change", "largest change", "--hue-1"], ["error", "largest error", "--hue-3"]];
 const LOSS = 0.01; // what the greedy policy may lose when Run stops
-const PER_SECOND = 6;
+const PER_SECOND = 5; // sweeps when Run begins; later, when little happens, one more for each sweep
 const LOWEST = 1e-6; // bottom of the error's axis
 const ARROWS = ["↑", "→", "↓", "←"];
 
@@ -205,7 +205,7 @@ export function render(element, options = {}) {
     frame = 0;
     if (!playing || !visible) return;
     if (now >= due) {
-      due = now + 1000 / PER_SECOND;
+      due = now + 1000 / (PER_SECOND + history.length);
       do advance();
       while (calm() && !isOver()); // who wants no motion sees the end
       if (isOver()) play(false);
