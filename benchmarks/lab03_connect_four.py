@@ -17,12 +17,14 @@ a draw counts as half a win, so that it is somewhat too wide. Keys of the result
 - ``strength``: a row per opponent: ``player`` and ``opponent`` in words, ``games``, ``wins``,
   ``draws``, ``losses``, ``wins moving first`` (of half the games), ``score``, ``low``, ``high``.
   With several seeds the games of all are counted together.
-- ``strength by seed``: the score against UCT at equal simulations, per seed of the training.
-- ``learning curve``: a row per snapshot: ``training games``, then as in ``strength``; the opponent
-  is UCT at equal simulations.
+- ``strength by seed``: ``seed``, ``games``, ``score``, ``low``, ``high``: the first row of
+  ``strength``, per seed of the training.
+- ``learning curve``: a row per snapshot of the first seed: ``training games``, then ``games``,
+  ``score``, ``low``, ``high`` against UCT at equal simulations.
 - ``games per second``: a row per batch: ``games at once``, ``games per second``,
   ``simulations per second``, of self-play with a network that has learned nothing.
-- ``history``: a row per generation of the first seed, as `labkit.self_play.Trained` tells.
+- ``history``: a list per name in the history of the first seed's training, an entry for each
+  generation, as `labkit.self_play.Trained` tells.
 """
 
 from __future__ import annotations
@@ -127,19 +129,17 @@ def played(name: str, one: Player, other: Player, *, num_games: int, device: str
     return Match(**{key: int(value) for key, value in found.items()})
 
 
+def score(result: Match) -> dict[str, Any]:
+    """Return the score of a match, with its interval."""
+    low, high = (round(bound, 4) for bound in result.interval)
+    points = round(result.score, 4)
+    return {"games": result.num_games, "score": points, "low": low, "high": high}
+
+
 def row(result: Match) -> dict[str, Any]:
     """Return a match as a row of a table."""
-    low, high = result.interval
-    return {
-        "games": result.num_games,
-        "wins": result.wins,
-        "draws": result.draws,
-        "losses": result.losses,
-        "wins moving first": result.wins_moving_first,
-        "score": round(result.score, 4),
-        "low": round(low, 4),
-        "high": round(high, 4),
-    }
+    counts = {"wins": result.wins, "draws": result.draws, "losses": result.losses}
+    return {**counts, "wins moving first": result.wins_moving_first, **score(result)}
 
 
 def together(results: list[Match]) -> Match:
@@ -166,7 +166,7 @@ def strength(
             )
             results.append(result)
             if simulations == opponent:
-                by_seed.append({"seed": seed, **row(result)})
+                by_seed.append({"seed": seed, **score(result)})
         rows.append(
             {
                 "player": f"network, {simulations} simulations" if simulations else "network alone",
@@ -204,7 +204,7 @@ def learning_curve(
             num_games=size.num_games,
             device=device,
         )
-        rows.append({"training games": generation * size.config.num_games, **row(result)})
+        rows.append({"training games": generation * size.config.num_games, **score(result)})
     return rows
 
 
@@ -249,9 +249,8 @@ def untrained(config: Config, device: str) -> PolicyValueNet:
     return net.to(device)
 
 
-def history(record: dict[str, np.ndarray]) -> list[dict[str, float]]:
-    names = record["names"].tolist()
-    return [dict(zip(names, values, strict=True)) for values in record["rows"].tolist()]
+def history(record: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    return dict(zip(record["names"].tolist(), record["rows"].T.tolist(), strict=True))
 
 
 def film(net: PolicyValueNet, *, num_simulations: int, opponent: int) -> dict[str, Any]:

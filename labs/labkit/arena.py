@@ -41,7 +41,7 @@ class Match:
 
     @property
     def score(self) -> float:
-        """Share of points: a win is 1, a draw a half."""
+        """Share of the points, of which a win brings 1 and a draw a half."""
         return (self.wins + self.draws / 2) / self.num_games
 
     @property

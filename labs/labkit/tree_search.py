@@ -28,7 +28,7 @@ Evaluate = Callable[[Games], tuple[torch.Tensor, torch.Tensor]]
 Score = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """Returns how promising moves are, from prior, visits and mean value, each ``(num_games, 7)``."""
 FIRST = 1e9
-"""What UCT gives a move that nobody tried: more than any other, less than infinity."""
+"""What UCT gives a move that nobody tried, more than any other and less than infinity."""
 
 
 @dataclasses.dataclass(frozen=True)
