@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 Outcome = tuple[float, int, int, float, bool]
 
-DOCK, DOOR, FULL = 0, 5, 3  # the first cell, the last cell, the largest charge
+DOCK, DOOR, FULL = 0, 5, 3  # first cell, last cell, full battery
 LEFT, RIGHT, CHARGE = 0, 1, 2
 NAMES = ("left", "right", "charge")
 NUM_CELLS, NUM_CHARGES, NUM_ACTIONS = DOOR + 1, FULL + 1, 3

@@ -417,12 +417,10 @@ def draw_discount() -> HTML:
     delay = np.arange(0, 101)
     with drawing(5.1, 3.2) as (figure, ax):
         for gamma, colour in DISCOUNTS.items():
-            ax.plot(delay, gamma**delay, color=colour)
+            ax.plot(delay, gamma**delay, color=colour, label=f"γ = {gamma:g}")
             horizon = 1 / (1 - gamma)
             ax.plot(horizon, gamma**horizon, "o", color=colour, ms=5)
-        places = {0.5: (3.4, 0.12), 0.9: (8.5, 0.52), 0.95: (23, 0.37), 0.99: (58, 0.6)}
-        for gamma, place in places.items():
-            ax.text(*place, f"γ = {gamma:g}", color=DISCOUNTS[gamma], va="center")
+        ax.legend(loc="lower right", bbox_to_anchor=(1.0, 0.03))
         ax.set(xlabel="steps until the reward", ylabel="weight in the return")
         ax.set(xlim=(0, 101), ylim=(0, 1.02))
         return inline(
