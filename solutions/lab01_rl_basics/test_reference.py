@@ -70,7 +70,7 @@ def test_returns_by_hand() -> None:
     """8 + 16/2 = 16, 4 + 16/2 = 12, 2 + 12/2 = 8, 1 + 8/2 = 5."""
     returns = discounted_returns(np.array([1.0, 2.0, 4.0, 8.0]), 0.5, 16.0)
     np.testing.assert_array_equal(returns, [5.0, 8.0, 12.0, 16.0])
-    np.testing.assert_array_equal(discounted_returns(np.array([1, 2, 4]), 0.5), [3.0, 4.0, 4.0])
+    np.testing.assert_array_equal(discounted_returns(np.array([1, 2, 3]), 0.5), [2.75, 3.5, 3.0])
     assert discounted_returns(np.zeros(0), 0.9, 1.0).shape == (0,)
 
 
@@ -97,10 +97,12 @@ def test_a_cut_with_the_right_bootstrap_is_no_cut() -> None:
 def test_targets_of_all_four_ends() -> None:
     """1 + 0.9 * 10 = 10 unless the step terminated; a time limit changes nothing."""
     terminated, truncated = (np.array(x) for x in zip(*itertools.product([0, 1], repeat=2)))  # noqa: B905
+    next_value = np.full(4, 10.0)
     targets = td_target(
-        np.ones(4), np.full(4, 10.0), terminated.astype(bool), truncated.astype(bool), gamma=0.9
+        np.ones(4), next_value, terminated.astype(bool), truncated.astype(bool), gamma=0.9
     )
     np.testing.assert_array_equal(targets, [10.0, 10.0, 1.0, 1.0])
+    np.testing.assert_array_equal(next_value, np.full(4, 10.0))
 
 
 def test_the_naive_mask_would_give_another_target() -> None:
@@ -401,8 +403,8 @@ def test_one_run_at_a_time_or_all_side_by_side() -> None:
             assert (abs(apart.mean(axis=0)) < allowed).all()
 
 
-# mean reward and share of the best arm in the last 100 of 1,000 steps, over a million problems
-TESTBED = {0.0: (1.034, 0.356), 0.01: (1.313, 0.591), 0.1: (1.372, 0.799)}
+# mean reward and share of the best arm in the last 100 of 1,000 steps, over 160,000 problems
+TESTBED = {0.0: (1.033, 0.360), 0.01: (1.312, 0.596), 0.1: (1.367, 0.798)}
 
 
 @pytest.mark.parametrize("epsilon", TESTBED)
