@@ -14,8 +14,8 @@ a draw counts as half a win, so that it is somewhat too wide. Keys of the result
 
 - ``settings``: sizes of the training, and the first seed's ``training seconds`` (elapsed) and
   ``training CPU seconds`` (of all cores; what counts where other work ran beside it).
-- ``strength``: a row per opponent: ``player`` and ``opponent`` in words, ``games``, ``wins``,
-  ``draws``, ``losses``, ``wins moving first`` (of half the games), ``score``, ``low``, ``high``.
+- ``strength``: a row per opponent: ``player`` and ``opponent`` in words, ``wins``, ``draws``,
+  ``losses``, ``wins moving first`` (of half the games), ``games``, ``score``, ``low``, ``high``.
   With several seeds the games of all are counted together.
 - ``strength by seed``: ``seed``, ``games``, ``score``, ``low``, ``high``: the first row of
   ``strength``, per seed of the training.
@@ -59,7 +59,7 @@ LONG = Config(
     learning_rate=2e-3,
     num_layers=3,
 )
-"""A quarter of an hour on one core: what the showcase is trained with."""
+"""Five minutes of one core: what the showcase is trained with."""
 SEARCH = 64
 """Simulations per move in matches."""
 
