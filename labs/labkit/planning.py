@@ -133,7 +133,7 @@ def grid_value_iteration(
     The bound holds if rounding is small beside that change, which is what float64 is for: with
     gamma 0.999 and tol 0.001 values near 1 must be told apart at 5e-7, and float32 rounds them
     to 6e-8 several times per sweep. A sweep does little arithmetic with each value that it reads,
-    so that float64 costs about twice the time of float32, no more.
+    so that float64 costs what it takes to read twice the bytes, no more.
 
     Args:
         world: where to plan.
