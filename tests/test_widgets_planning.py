@@ -45,7 +45,8 @@ class TestBandit:
         self, epsilon: float, step_size: float | None
     ) -> None:
         rng = np.random.default_rng(7)
-        q_star, uniform, noise = rng.normal(size=10), rng.random(1200), rng.normal(size=400)
+        q_star = 0.3 * rng.normal(size=10)  # so close that a wrong estimate soon picks another arm
+        uniform, noise = rng.random(1200), rng.normal(size=400)
         data = {
             "truth": q_star.tolist(),
             "uniform": uniform.tolist(),

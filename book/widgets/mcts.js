@@ -10,7 +10,7 @@ const POSITIONS = {
   block: ["O must block", [1, 0, 1, 0, -1, 0, 0, 0, 0]],
   trap: ["a trap for O", [1, 0, 0, 0, -1, 0, 0, 0, 1]],
 };
-const RULES = { uct: "UCT: no prior", good: "PUCT: good prior", wrong: "PUCT: wrong prior" };
+const RULES = { uct: "UCT, no prior", good: "PUCT, good prior", wrong: "PUCT, bad prior" };
 const KNOBS = [
   { name: "position", label: "position", options: Object.entries(POSITIONS).map(([id, [words]]) => [id, words]) },
   { name: "rule", label: "selection", options: Object.entries(RULES) },
@@ -142,7 +142,7 @@ export function render(element, options = {}) {
       const keeps = exact(play(state, o.move)) === exact(state);
       const first = o.score === Infinity;
       return `<tr class="${o.move === tree.best() ? "best" : ""}"><th scope="row">${SQUARES[o.move]}${keeps ? ` <span title="keeps the result of perfect play">✓</span>` : ""}</th>` +
-        `<td><i class="bar" style="--share:${o.visits / most}"></i>${o.visits}</td>${isPuct ? `<td>${fixed(o.prior)}</td>` : ""}` +
+        `<td class="bar" style="--share:${(100 * o.visits) / most}%">${o.visits}</td>${isPuct ? `<td>${fixed(o.prior)}</td>` : ""}` +
         `<td>${o.visits ? signed(o.mean) : "–"}</td><td>${first ? "∞" : fixed(o.score - o.mean)}</td><td>${o.score === top ? "<b>" : ""}${first ? "∞" : signed(o.score)}${o.score === top ? "</b>" : ""}</td></tr>`;
     }).join("");
   }
