@@ -58,7 +58,8 @@ def improvements(pi: Float, R: Float | None = None, gamma: float = GAMMA) -> lis
     policies = [pi]
     while True:
         Q = reference.q_from_v(P, rewards, value(policies[-1], rewards, gamma), gamma=gamma)
-        better = greedy(Q)
+        is_best = (policies[-1] * Q).sum(axis=1) >= Q.max(axis=1) - 1e-9
+        better = np.where(is_best[:, None], policies[-1], greedy(Q))
         if np.array_equal(better, policies[-1]):
             return policies
         policies.append(better)
