@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import gymnasium as gym
 import numpy as np
 from IPython.display import HTML
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from book.figures.planning import COLUMNS, grid, spaced
 from book.figures.svg import drawing, inline
 from book.figures.trap import results as measured
 from labkit.plots import COLOURS, INK
+from solutions.lab02_q_learning_sarsa.reference import choose_action
 from solutions.lab03_planning_mcts import reference
-from solutions.lab03_planning_mcts.reference import Model
 
 Float = NDArray[np.float64]
 
@@ -38,18 +39,24 @@ def tables(num_planning: int) -> list[Float]:
 
     The last one is the table after the second arrival.
     """
+    env = gym.make("labkit.envs:labkit/DynaMaze-v0", disable_env_checker=True)
+    setting = results()["settings"]
+    learning = {"alpha": setting["alpha"], "gamma": setting["gamma"]}
+    rng = np.random.default_rng(SPREAD_SEED)
+    Q, model = np.zeros((54, 4)), reference.empty_model(54, 4)
     seen: list[Float] = []
-
-    def step(
-        Q: Float, model: Model, obs: int, action: int, reward: float, *end, **settings
-    ) -> None:
-        reference.dyna_q_step(Q, model, obs, action, reward, *end, **settings)
-        if seen or reward:
-            seen.append(Q.copy())
-
-    reference.dyna_runs(
-        step, num_planning=num_planning, num_runs=1, num_episodes=2, first_seed=SPREAD_SEED
-    )
+    for _ in range(2):
+        obs, terminated = env.reset()[0], False
+        while not terminated:
+            action = choose_action(Q, obs, setting["epsilon"], rng)
+            next_obs, reward, terminated, _, _ = env.step(action)
+            reference.dyna_q_step(
+                Q, model, obs, action, float(reward), next_obs, terminated,
+                num_planning=num_planning, rng=rng, **learning,
+            )  # fmt: skip
+            obs = next_obs
+            if seen or terminated:
+                seen.append(Q.copy())
     return seen
 
 

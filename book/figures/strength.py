@@ -46,8 +46,8 @@ def percent(share: float, digits: int = 0) -> str:
 def matches() -> Markdown:
     """Return the results of tic-tac-toe, a line per opponent and number of simulations."""
     lines = [
-        "| opponent | simulations | games | won | drawn | lost | losses, 95% interval |",
-        "|---|---|---|---|---|---|---|",
+        "| opponent | simulations | won, drawn, lost | lost, 95% interval |",
+        "|---|---|---|---|",
     ]
     seeds = tictactoe()["settings"]["num_seeds"]
     for match in tictactoe()["matches"]:
@@ -57,8 +57,8 @@ def matches() -> Markdown:
         )
         low, high = interval(lost, games)
         lines.append(
-            f"| {match['opponent']} | {match['simulations']:,} | {games:,} | {won:,} | {drawn:,} |"
-            f" {lost:,} | {percent(max(low, 0), 2)} to {percent(high, 2)} |"
+            f"| {match['opponent']} | {match['simulations']:,} | {won:,}, {drawn:,}, {lost:,} |"
+            f" {percent(max(low, 0), 2)} to {percent(high, 2)} |"
         )
     return Markdown("\n".join(lines))
 
