@@ -285,6 +285,15 @@ def test_the_learning_rate_falls_to_a_tenth() -> None:
     assert 0.1 < rates[2] < 0.102
 
 
+def test_the_window_holds_the_last_generations() -> None:
+    training = self_play._Training(TINY, torch.device("cpu"))
+    positions = [training.generation()["positions"] for _ in range(3)]
+    assert [len(examples) for examples in training.window] == [
+        positions[1] - positions[0],
+        positions[2] - positions[1],
+    ]
+
+
 def broken(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-200])
 
