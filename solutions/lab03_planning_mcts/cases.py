@@ -5,8 +5,9 @@ that what a terminal observation must not do would show. Boards are drawn so tha
 found is certain: a search that is right finds it with a probability above 1 - 1e-6.
 """
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -151,30 +152,32 @@ def ties_that_come_late(rng: Rng) -> Cases:
     yield {"P": P, "R": R, "gamma": 0.5}
 
 
-def slippery_room(size: int, slip: float, reward: float) -> tuple[Float, Float]:
-    """An empty room full of equal actions: a corner ends it, one step in some goes astray."""
-    num_obs = size * size
-    P, R = np.zeros((num_obs, 4, num_obs)), np.full((num_obs, 4), reward)
-    for obs in range(num_obs):
-        row, column = divmod(obs, size)
-        steps = ((-1, 0), (0, 1), (1, 0), (0, -1))
-        next_obs = [
-            min(max(row + down, 0), size - 1) * size + min(max(column + right, 0), size - 1)
-            for down, right in steps
-        ]
-        for action in range(4):
-            P[obs, action, next_obs[action]] += 1 - slip
-            for other in next_obs:
-                P[obs, action, other] += slip / 4
-    P[-1], R[-1] = np.eye(num_obs)[-1], 0.0
-    return P, R
-
-
 def rooms(rng: Rng) -> Cases:
     """Here rounding makes equal actions differ, each time in another way."""
-    for size in (4, 5, 6):
-        P, R = slippery_room(size, float(rng.uniform(0.05, 0.15)), -float(rng.integers(1, 5)))
-        yield {"P": P, "R": R, "gamma": float(rng.choice([0.9, 0.95]))}
+    for size in (3, 4, 5):
+        while True:
+            P, R = reference.slippery_room(size, float(rng.uniform(0.1, 0.3)))
+            R *= float(rng.integers(1, 5))
+            gamma = float(rng.choice([0.9, 0.95]))
+            if differences_are_clear(P, R, gamma):
+                break
+        yield {"P": P, "R": R, "gamma": gamma}
+
+
+def differences_are_clear(P: Float, R: Float, gamma: float) -> bool:
+    """Whether, in every round, two values are equal but for rounding or differ by 1e-6 at least."""
+    everywhere = np.arange(len(P))
+    pi = np.zeros(len(P), dtype=np.int64)
+    while True:
+        V = np.linalg.solve(np.eye(len(P)) - gamma * P[everywhere, pi], R[everywhere, pi])
+        Q = R + gamma * P @ V
+        gaps = np.abs(Q[:, :, None] - Q[:, None])
+        if ((gaps > 1e-11) & (gaps < 1e-6)).any():
+            return False
+        better = Q.max(axis=1) > Q[everywhere, pi] + 1e-9
+        if not better.any():
+            return True
+        pi = np.where(better, (Q.max(axis=1)[:, None] - Q < 1e-9).argmax(axis=1), pi)
 
 
 # ---- 3. fit_model -----------------------------------------------------------------------------
@@ -300,15 +303,20 @@ def known_again(rng: Rng) -> Cases:
 
 
 def some_pairs_known(rng: Rng) -> Cases:
-    """A third of the pairs is known; far apart values show which ones are imagined."""
-    model = memory(rng, 4, 3, 0.0)
-    lonely, crowded = (int(i) for i in rng.choice(4, size=2, replace=False))
-    model["visited"][crowded] = True
-    model["visited"][lonely, int(rng.integers(3))] = True
-    model["terminated"][crowded, 0] = model["terminated"][lonely] = True
-    model["terminated"][crowded, 1:] = False
-    case = dyna_case(rng, model, terminated=False, num_planning=4)
-    yield case | {"obs": lonely, "action": int(model["visited"][lonely].argmax())}
+    """A third of the pairs is known, most of one observation; far apart values tell which come up.
+
+    The agent stands where one action is known, and then where all are.
+    """
+    for stands_alone in (True, False):
+        model = memory(rng, 4, 3, 0.0)
+        lonely, crowded = (int(i) for i in rng.choice(4, size=2, replace=False))
+        model["visited"][crowded] = True
+        model["visited"][lonely, int(rng.integers(3))] = True
+        model["terminated"][crowded, 0] = model["terminated"][lonely] = True
+        model["terminated"][crowded, 1:] = False
+        case = dyna_case(rng, model, terminated=False, num_planning=4)
+        obs = lonely if stands_alone else crowded
+        yield case | {"obs": obs, "action": int(model["visited"][obs].argmax())}
 
 
 # ---- 5. ucb -----------------------------------------------------------------------------------
@@ -431,22 +439,51 @@ def one_cell_left(rng: Rng) -> Cases:
 
 
 def from_the_middle(rng: Rng) -> Cases:
-    """Five cells left; X to move or O, in the eyes of either."""
-    for num_empty, player in ((6, 1), (5, -1)):
+    """Six cells left, or five; where dice that never show the last cell would be seen."""
+    for num_empty, player in ((6, 1), (5, -1), (6, -1)):
         while True:
             state = midgame(rng, num_empty)
-            chances = outcomes(state)
-            if min(chances.values()) > 0.08 and abs(chances[1] - chances[-1]) > 0.2:
+            wrong = [outcomes(state, drawn) for drawn in (all_but_the_last, the_first)]
+            wrong.append(outcomes(state, over=is_full))
+            means = [chances[1] - chances[-1] for chances in (outcomes(state), *wrong)]
+            apart = min(abs(i - j) for i, j in itertools.combinations((0.0, *means), 2))
+            if min(outcomes(state).values()) > 0.08 and apart > 0.12:
                 break
         yield rolled(rng, state, player)
 
 
-def outcomes(state: State) -> dict[int, float]:
-    """How random play ends from here, exactly: the probability of each winner."""
-    if reference.is_terminal(state):
+def is_full(state: State) -> bool:
+    return 0 not in state
+
+
+def any_move(moves: list[int]) -> list[int]:
+    return moves
+
+
+def the_first(moves: list[int]) -> list[int]:
+    return moves[:1]
+
+
+def all_but_the_last(moves: list[int]) -> list[int]:
+    return moves[: max(1, len(moves) - 1)]
+
+
+def outcomes(
+    state: State,
+    drawn: Callable[[list[int]], list[int]] = any_move,
+    over: Callable[[State], bool] = reference.is_terminal,
+) -> dict[int, float]:
+    """How random play ends from here, exactly: the probability of each winner.
+
+    Args:
+        state: the board.
+        drawn: which of the legal moves may come up.
+        over: where the game ends.
+    """
+    if over(state):
         return {w: float(w == reference.winner(state)) for w in (-1, 0, 1)}
-    moves = reference.legal_moves(state)
-    below = [outcomes(reference.play(state, move)) for move in moves]
+    moves = drawn(reference.legal_moves(state))
+    below = [outcomes(reference.play(state, move), drawn, over) for move in moves]
     return {w: math.fsum(chances[w] for chances in below) / len(moves) for w in (-1, 0, 1)}
 
 

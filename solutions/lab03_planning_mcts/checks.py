@@ -74,7 +74,7 @@ FIT_MODEL = Exercise(
     variants=(variants.fit_model_by_pairs, variants.fit_model_with_histograms),
 )
 
-IMAGINING = Samples(count=2_000, of=Mutates(("Q", "model")))
+IMAGINING = Samples(count=1_000, of=Mutates(("Q", "model")))
 DYNA_Q_STEP = Exercise(
     reference=reference.dyna_q_step,
     points=3,

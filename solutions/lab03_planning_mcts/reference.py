@@ -125,6 +125,34 @@ def policy_iteration(P: Float, R: Float, *, gamma: float) -> tuple[Int, Float, i
         pi = np.where(better, first_best, pi)
 
 
+def slippery_room(size: int, slip: float) -> tuple[Float, Float]:
+    """Return the model of an empty square room with a goal in its last cell: full of equal actions.
+
+    Actions are up, right, down and left; every step costs 1, and into a wall nothing moves. The
+    goal leads to itself with reward 0.
+
+    Args:
+        size: rows and columns.
+        slip: probability that a step goes in a direction drawn at random.
+
+    Returns:
+        ``P``, shape ``(size**2, 4, size**2)``, and ``R``, shape ``(size**2, 4)``.
+    """
+    cells = size * size
+    P, R = np.zeros((cells, 4, cells)), np.full((cells, 4), -1.0)
+    for here in range(cells):
+        row, column = divmod(here, size)
+        beside = [
+            min(max(row + down, 0), size - 1) * size + min(max(column + right, 0), size - 1)
+            for down, right in ((-1, 0), (0, 1), (1, 0), (0, -1))
+        ]
+        for direction, there in enumerate(beside):
+            P[here, direction, there] += 1 - slip
+            P[here, :, there] += slip / 4
+    P[-1], R[-1] = np.eye(cells)[-1], 0.0
+    return P, R
+
+
 # ---- a learned model --------------------------------------------------------------------------
 
 
