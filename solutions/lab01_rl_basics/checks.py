@@ -139,6 +139,7 @@ EPSILON_GREEDY_PROBS = Exercise(
 BANDIT_RUN = Exercise(
     reference=reference.bandit_run,
     points=4,
+    time_limit=10.0,
     groups=(
         Group("flags of a single arm", cases.one_arm, public=True, probe=Part(1)),
         Group("greedy", cases.greedy, public=True, probe=Samples(count=300)),

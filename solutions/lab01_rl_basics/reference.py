@@ -255,7 +255,8 @@ def advantage(Q: Float, pi: Float) -> Float:
     Returns:
         ``A``, shape ``(num_obs, num_actions)``.
 
-    Source: Baird (1993), "Advantage Updating"; Schulman et al. (2016), section 2.
+    Source: Schulman et al. (2016), "High-Dimensional Continuous Control Using Generalized Advantage
+    Estimation", section 2.
     """
     V = (pi * Q).sum(axis=1, keepdims=True)
     A: Float = Q - V
@@ -344,7 +345,7 @@ def bandit_run(
         The reward of each step, floats, and whether its action was the one with the highest
         ``q_star``, bools; both of shape ``(num_steps,)``.
 
-    Source: Sutton & Barto (2018), sections 2.3 and 2.4.
+    Source: Sutton & Barto (2018), sections 2.2 to 2.5.
     """
     estimates, counts = np.zeros(q_star.size), np.zeros(q_star.size)
     rewards, optimal = np.zeros(num_steps), np.zeros(num_steps, dtype=bool)
