@@ -45,7 +45,6 @@ $(STAMPS)/sample: $(STAMPS)/labs
 	@touch $@
 
 .PHONY: test
-test: export OMP_NUM_THREADS = 1
 test: $(STAMPS)/book $(STAMPS)/sample  ## the whole test suite, as CI runs it
 	$(PY) -m pytest $(PYTEST_ARGS)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import collections
 import os
-from collections.abc import Generator
 
-import pytest
+# Before anything imports numpy: its threads would be in the way of tests that start processes (a
+# process with threads can't change its user namespace), and of each other on few cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests import needs
-from tests.browser import browser, page, report, site
-from tests.grading import course, toy_cases, toy_course, toy_lab
+from collections.abc import Generator  # noqa: E402
+
+import pytest  # noqa: E402
+
+from tests import needs  # noqa: E402
+from tests.browser import browser, page, report, site  # noqa: E402
+from tests.grading import course, toy_cases, toy_course, toy_lab  # noqa: E402
 
 __all__ = [
     "browser",

@@ -18,6 +18,14 @@ from playwright.sync_api import Locator, Page, expect
 from autograder import formgrader
 
 KERNEL_MS = 120_000
+# JupyterLab's own sign says "idle" from when the first cell is drawn, before a kernel is started;
+# a cell that is run then is not run, and nobody is told.
+KERNEL_WAITS = """() => {
+  const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+  const kernel = context?.session?.kernel;
+  return Boolean(context?.isReady) && kernel?.connectionStatus === "connected"
+    && kernel.status === "idle";
+}"""
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},
@@ -77,6 +85,7 @@ def jupyterlab(root: Path, home: Path) -> Iterator[str]:
         path.write_text(json.dumps(settings))
     command = [sys.executable, "-m", "jupyterlab", "--allow-root"]
     options = [f"--ServerApp.root_dir={root}", "--LabApp.extension_manager=readonly"]
+    options += ["--LabApp.expose_app_in_browser=True"]
     with serving([*command, *options], root, home) as address:
         yield address.replace("/{}", "/lab/tree/{}")
 
@@ -87,15 +96,11 @@ class Notebook:
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
         page.goto(address)
-        expect(page.locator(".jp-Notebook .jp-CodeCell").first).to_be_visible(timeout=KERNEL_MS)
         self.wait_for_kernel()
 
     def wait_for_kernel(self) -> None:
-        """Wait until the kernel has nothing left to do."""
-        idle = self.page.locator(
-            '.jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status="idle"]'
-        )
-        expect(idle).to_have_count(1, timeout=KERNEL_MS)
+        """Wait until there is a kernel that has nothing left to do."""
+        self.page.wait_for_function(KERNEL_WAITS, timeout=KERNEL_MS)
 
     def cell(self, text: str) -> Locator:
         """The one code cell whose source contains a text."""
@@ -115,7 +120,8 @@ class Notebook:
 
     def write(self, cell: Locator, source: str) -> None:
         """Replace a cell's source, as somebody would who pastes it."""
-        cell.locator(".cm-content").click()
+        cell.locator(".cm-content").focus()
+        expect(cell).to_contain_class("jp-mod-active")
         self.page.keyboard.press("ControlOrMeta+A")
         self.page.keyboard.insert_text(source)
 
@@ -123,7 +129,9 @@ class Notebook:
         """Run a cell and wait until it is done; its outputs."""
         prompt = cell.locator(".jp-InputArea-prompt")
         before = prompt.inner_text()
-        cell.locator(".cm-content").click()
+        self.wait_for_kernel()
+        cell.locator(".cm-content").focus()  # a click may miss it when an output above grows
+        expect(cell).to_contain_class("jp-mod-active")
         self.page.keyboard.press("ControlOrMeta+Enter")
         expect(prompt).not_to_have_text(before, timeout=KERNEL_MS)
         expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=KERNEL_MS)
