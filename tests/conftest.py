@@ -9,13 +9,13 @@ import os
 # process with threads can't change its user namespace), and of each other on few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Generator  # noqa: E402
+from collections.abc import Generator
 
-import pytest  # noqa: E402
+import pytest
 
-from tests import needs  # noqa: E402
-from tests.browser import browser, page, report, site  # noqa: E402
-from tests.grading import course, toy_cases, toy_course, toy_lab  # noqa: E402
+from tests import needs
+from tests.browser import browser, page, report, site
+from tests.grading import course, toy_cases, toy_course, toy_lab
 
 __all__ = [
     "browser",
