@@ -119,6 +119,18 @@ class TestBandit:
         steps = np.array(run_js("bandit-core.js", expression, data))
         np.testing.assert_allclose(pi @ steps, expected, atol=1e-12)
 
+    def test_a_gradient_agent_compares_a_reward_with_the_mean_of_earlier_ones(self) -> None:
+        # Rewards 3, 5: the first only sets the baseline. Then 4, their mean, teaches nothing.
+        expression = (
+            "(() => { const agent = core.newAgent({ method: 'gradient', initial: 0 });"
+            " return [3, 5, 4].map((reward) => { core.learn(agent, 2, reward,"
+            " { method: 'gradient', alpha: 0.5 }); return [agent.Q[2], agent.baseline]; }); })()"
+        )
+        (first, b1), (second, b2), (third, b3) = run_js("bandit-core.js", expression, None)
+        assert (first, b1, b2, b3) == (0, 3, 4, 4)
+        assert second == pytest.approx(0.5 * (5 - 3) * (1 - 0.1))
+        assert third == second
+
     def test_the_testbed_is_the_references(self) -> None:
         expression = (
             "data.map((epsilon) => { const bed = new core.Testbed("
@@ -147,6 +159,19 @@ class TestBandit:
         first, second, other = run_js("bandit-core.js", expression, None)
         assert first == second
         assert first != other
+
+    def test_noise_has_nothing_to_do_with_the_true_values(self) -> None:
+        expression = (
+            "(() => { const bed = new core.Testbed({ method: 'greedy', initial: 0 }, 1000, 4);"
+            " const noise = bed.truth.map((truth, i) => bed.pull(i, 0).reward - truth[0]);"
+            " return [bed.truth.flatMap((truth) => Array.from(truth)), noise]; })()"
+        )
+        truth, noise = map(np.array, run_js("bandit-core.js", expression, None))
+        for numbers in (truth, noise):  # both standard normal, five standard errors wide
+            assert abs(numbers.mean()) < 5 / np.sqrt(numbers.size)
+            assert abs(numbers.var() - 1) < 5 * np.sqrt(2 / numbers.size)
+        for others in (truth[::10], truth[:1000]):  # of the same bandits; drawn in the same order
+            assert abs(np.corrcoef(others, noise)[0, 1]) < 5 / np.sqrt(1000)
 
 
 WORLDS = [
@@ -371,6 +396,8 @@ class TestMcts:
         np.testing.assert_allclose(scores[legal], expected[legal], rtol=1e-12)
         assert prior.sum() == pytest.approx(1)
         assert num_visits.sum() == count
+        moves = [got["move"][child] for child in got["children"][0]]
+        assert moves == sorted(moves)
 
     def test_a_prior_prefers_what_it_says_it_prefers(self) -> None:
         expression = "['good', 'wrong', 'uct'].map((rule) => data.map((s) => core.prior(rule, s)))"
