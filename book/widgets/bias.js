@@ -1,30 +1,25 @@
 // How often Q-learning takes the worse road because a maximum over guesses is too high.
-// height: 535 wide, 690 narrow
+// height: 590 wide, 690 narrow
 import { leftByEpisode } from "./bias-core.js";
+import { colours, fixed, font, keepDrawn, knob, pencil, percent, wire } from "./parts.js";
 
 const EPISODES = 300, RUNS = 300;
 const KNOBS = [
-  { name: "actions", label: "actions in B", min: 1, max: 20, step: 1, value: 10, digits: 0 },
-  { name: "mean", label: "mean in B", min: -0.5, max: 0.1, step: 0.05, value: -0.1, digits: 2 },
-  { name: "alpha", label: "α step size", min: 0.05, max: 0.5, step: 0.05, value: 0.1, digits: 2 },
-  { name: "epsilon", label: "ε exploration", min: 0, max: 0.5, step: 0.05, value: 0.1, digits: 2 },
+  { name: "actions", label: "actions in B", min: 1, max: 20, step: 1, show: String },
+  { name: "mean", label: "mean in B", min: -0.5, max: 0.1, step: 0.05, show: fixed },
+  { name: "alpha", label: "α step size", min: 0.05, max: 0.5, step: 0.05, show: fixed },
+  { name: "epsilon", label: "ε exploration", min: 0, max: 0.5, step: 0.05, show: fixed },
 ];
 const METHODS = [
   { name: "Q-learning", isDouble: false, hue: "--cliff-qlearning" },
   { name: "Double Q-learning", isDouble: true, hue: "--cliff-sarsa" },
 ];
 
-const minus = (text) => text.replace("-", "−");
-const show = (knob, value) => minus(value.toFixed(knob.digits));
-const percent = (share) => `${Math.round(100 * share)}%`;
 const late = (share) => share.slice(-20).reduce((sum, v) => sum + v, 0) / 20;
 
 const TEMPLATE = `
   <div class="widget-buttons"><button type="button" class="primary" data-do="again">Other luck</button></div>
-  <div class="widget-knobs">${KNOBS.map(
-    (knob) => `<label class="knob"><span>${knob.label} <output></output></span>
-      <input type="range" name="${knob.name}" min="${knob.min}" max="${knob.max}" step="${knob.step}" value="${knob.value}"></label>`,
-  ).join("")}</div>
+  <div class="widget-knobs">${KNOBS.map(knob).join("")}</div>
   <p class="cliff-name"><b>Runs that go left</b> <span>share of ${RUNS}, by episode</span></p>
   <p class="legend">${METHODS.map(
     ({ name, hue }) => `<span><i class="cliff-dot" style="--hue:var(${hue})"></i> ${name}</span>`,
@@ -41,27 +36,22 @@ export function describe(knobs, shares) {
   });
   const price = knobs.mean < 0 ? "Left is the worse road" : knobs.mean > 0 ? "Left is the better road" : "Both roads are worth the same";
   const optimum = knobs.mean === 0 ? "" : ` The best policy, which still explores, goes left in ${percent(best)}.`;
-  return `${price}: it pays ${show(KNOBS[1], knobs.mean)} on average. ${told.join("; ")}.${optimum}`;
+  return `${price}: it pays ${fixed(knobs.mean)} on average. ${told.join("; ")}.${optimum}`;
 }
 
 export function render(element, options = {}) {
   element.innerHTML = TEMPLATE;
   const find = (selector) => element.querySelector(selector);
-  const knobs = Object.fromEntries(KNOBS.map((k) => [k.name, options[k.name] ?? k.value]));
+  const knobs = { actions: 10, mean: -0.1, alpha: 0.1, epsilon: 0.1, ...options };
   let seed = options.seed ?? 1, shares = [], waiting = 0;
 
-  const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
+  const colour = colours(element);
   function draw() {
-    const node = find("[data-curve]"), scale = devicePixelRatio || 1;
-    const width = node.clientWidth, height = node.clientHeight;
-    node.width = Math.round(width * scale);
-    node.height = Math.round(height * scale);
-    const pen = node.getContext("2d");
-    pen.scale(scale, scale);
+    const { pen, width, height } = pencil(find("[data-curve]"));
     const left = 40, bottom = 22;
     const x = (episode) => left + ((width - left - 8) * episode) / EPISODES;
     const y = (share) => 8 + (height - bottom - 12) * (1 - share);
-    pen.font = `12px ${colour("--pst-font-family-base") || "sans-serif"}`;
+    pen.font = font(colour, 12);
     pen.textBaseline = "middle";
     pen.textAlign = "right";
     pen.strokeStyle = colour("--pst-color-border");
@@ -107,25 +97,11 @@ export function render(element, options = {}) {
     waiting = requestAnimationFrame(compute);
   }
 
-  for (const knob of KNOBS) {
-    const input = find(`[name=${knob.name}]`);
-    input.value = knobs[knob.name];
-    const read = () => {
-      knobs[knob.name] = Number(input.value);
-      input.setAttribute("aria-valuetext", show(knob, knobs[knob.name]));
-      input.closest("label").querySelector("output").textContent = show(knob, knobs[knob.name]);
-    };
-    input.addEventListener("input", () => {
-      read();
-      later();
-    });
-    read();
-  }
+  wire(element, KNOBS, knobs, later);
   find("[data-do=again]").addEventListener("click", () => {
     seed += 1;
     compute();
   });
   compute();
-  new ResizeObserver(draw).observe(element);
-  new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  keepDrawn(element, draw);
 }

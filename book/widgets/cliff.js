@@ -1,6 +1,7 @@
 // The cliff, live: SARSA, Expected SARSA and Q-learning learn side by side; the reader turns the knobs.
 // height: 645 wide, 1100 narrow
 import { Agent, COLS, GOAL, METHODS, NUM_ACTIONS, ROWS, START, isCliff, row } from "./cliff-core.js";
+import { colours, fixed, font, keepDrawn, knob, pencil, wire } from "./parts.js";
 
 const NAMES = { sarsa: "SARSA", expected: "Expected SARSA", qlearning: "Q-learning" };
 const NOTES = {
@@ -8,20 +9,18 @@ const NOTES = {
   expected: "averages its next actions",
   qlearning: "bootstraps from the best action",
 };
+const stepsPerSecond = (speed) => Math.round(10 ** speed);
 const KNOBS = [
-  { name: "epsilon", label: "ε exploration", min: 0, max: 0.5, step: 0.01, value: 0.1 },
-  { name: "alpha", label: "α step size", min: 0.05, max: 1, step: 0.05, value: 0.5 },
-  { name: "gamma", label: "γ discount", min: 0.8, max: 1, step: 0.01, value: 1 },
-  { name: "speed", label: "speed", min: 0, max: 4, step: 0.1, value: 1.6 },
+  { name: "epsilon", label: "ε exploration", min: 0, max: 0.5, step: 0.01, show: fixed },
+  { name: "alpha", label: "α step size", min: 0.05, max: 1, step: 0.05, show: fixed },
+  { name: "gamma", label: "γ discount", min: 0.8, max: 1, step: 0.01, show: fixed },
+  { name: "speed", label: "speed", min: 0, max: 4, step: 0.1, show: (v) => `${stepsPerSecond(v).toLocaleString("en")} steps/s` },
 ];
 const WINDOW = 20; // episodes in a point of the curve
 const LOWEST = -120; // bottom of the curve's axis
 const UP = -Math.PI / 2;
 
-const number = (value) => value.toFixed(0).replace("-", "−");
-const stepsPerSecond = (speed) => Math.round(10 ** speed);
-const show = ({ name }, value) =>
-  name === "speed" ? `${stepsPerSecond(value).toLocaleString("en")} steps/s` : value.toFixed(2);
+const number = (value) => fixed(value, 0);
 
 const panel = (method) => `
   <div class="cliff-panel" style="--hue:var(--cliff-${method})">
@@ -30,11 +29,6 @@ const panel = (method) => `
     <p class="cliff-facts" data-facts="${method}"></p>
   </div>`;
 
-const slider = (knob) => `
-  <label class="knob"><span>${knob.label} <output>${show(knob, knob.value)}</output></span>
-    <input type="range" name="${knob.name}" min="${knob.min}" max="${knob.max}" step="${knob.step}" value="${knob.value}">
-  </label>`;
-
 const TEMPLATE = `
   <div class="widget-buttons">
     <button type="button" class="primary" data-do="play">Train</button>
@@ -42,7 +36,7 @@ const TEMPLATE = `
     <button type="button" data-do="hundred">+100 episodes</button>
     <button type="button" data-do="reset">Start over</button>
   </div>
-  <div class="widget-knobs">${KNOBS.map(slider).join("")}</div>
+  <div class="widget-knobs">${KNOBS.map(knob).join("")}</div>
   <div class="cliff-panels">${METHODS.map(panel).join("")}
     <div class="cliff-panel">
       <p class="cliff-name"><b>Return while learning</b> <span>mean of ${WINDOW} episodes</span></p>
@@ -73,23 +67,13 @@ export function describe(agents) {
 export function render(element, options = {}) {
   element.innerHTML = TEMPLATE;
   const find = (selector) => element.querySelector(selector);
-  const knobs = Object.fromEntries(KNOBS.map((k) => [k.name, options[k.name] ?? k.value]));
+  const knobs = { epsilon: 0.1, alpha: 0.5, gamma: 1, speed: 1.6, ...options };
   const agents = Object.fromEntries(METHODS.map((m) => [m, new Agent(m, options.seed ?? 3)]));
   let playing = false, visible = true, frame = 0, before = 0, owed = 0, said = 0;
 
-  const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
-  function canvas(selector) {
-    const node = find(selector), scale = devicePixelRatio || 1;
-    const width = node.clientWidth, height = node.clientHeight;
-    node.width = Math.round(width * scale);
-    node.height = Math.round(height * scale);
-    const pen = node.getContext("2d");
-    pen.scale(scale, scale);
-    return { pen, width, height };
-  }
-
+  const colour = colours(element);
   function drawGrid(method) {
-    const agent = agents[method], { pen, width, height } = canvas(`[data-grid=${method}]`);
+    const agent = agents[method], { pen, width, height } = pencil(find(`[data-grid=${method}]`));
     const size = Math.min(width / COLS, height / ROWS);
     const x = (cell) => (cell % COLS) * size, y = (cell) => Math.floor(cell / COLS) * size;
     const ink = colour("--cliff-ink"), hue = colour(`--cliff-${method}`);
@@ -128,7 +112,7 @@ export function render(element, options = {}) {
     pen.globalAlpha = 1;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    pen.font = `600 ${Math.round(size * 0.42)}px ${colour("--pst-font-family-base") || "sans-serif"}`;
+    pen.font = font(colour, Math.round(size * 0.42), 600);
     pen.fillStyle = ink;
     pen.fillText("G", x(GOAL) + size / 2, y(GOAL) + size / 2);
     pen.fillStyle = colour("--cliff-abyss");
@@ -155,11 +139,11 @@ export function render(element, options = {}) {
   }
 
   function drawCurve() {
-    const { pen, width, height } = canvas("[data-curve]");
+    const { pen, width, height } = pencil(find("[data-curve]"));
     const left = 34, bottom = 16, count = Math.max(100, agents.qlearning.returns.length);
     const x = (episode) => left + ((width - left - 6) * episode) / count;
     const y = (value) => 6 + ((height - bottom - 12) * Math.max(LOWEST, value)) / LOWEST;
-    pen.font = `11px ${colour("--pst-font-family-base") || "sans-serif"}`;
+    pen.font = font(colour, 11);
     pen.fillStyle = colour("--pst-color-text-muted");
     pen.strokeStyle = colour("--pst-color-border");
     pen.textBaseline = "middle";
@@ -246,20 +230,8 @@ export function render(element, options = {}) {
     draw();
     if (!playing) say();
   });
-  for (const knob of KNOBS) {
-    const input = find(`[name=${knob.name}]`);
-    input.value = knobs[knob.name];
-    const read = () => {
-      knobs[knob.name] = Number(input.value);
-      const text = show(knob, knobs[knob.name]);
-      input.closest("label").querySelector("output").textContent = text;
-      input.setAttribute("aria-valuetext", text);
-    };
-    input.addEventListener("input", read);
-    read();
-  }
-  new ResizeObserver(draw).observe(element);
-  new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  wire(element, KNOBS, knobs);
+  keepDrawn(element, draw);
   new IntersectionObserver((entries) => {
     visible = entries.at(-1).isIntersecting;
     resume();

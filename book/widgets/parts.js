@@ -15,7 +15,7 @@ export const knob = ({ name, label, options, min, max, step }) => {
 
 // Ties the controls to `values`, both ways: turning one calls changed(name), the returned function
 // shows values that code has set.
-export function wire(element, knobs, values, changed) {
+export function wire(element, knobs, values, changed = () => {}) {
   const controls = knobs.map((k) => [k, element.querySelector(`[name=${k.name}]`)]);
   const show = ({ name, options, show: words }, control) => {
     control.value = values[name];
