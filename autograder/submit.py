@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from autograder.discover import LABS
+from autograder.discover import LABS, student_folders
 from labkit.session import LabNotFoundError, open_lab
 from labkit.submitting import hand_in
 
@@ -22,7 +22,12 @@ def run(options: argparse.Namespace) -> int:
     try:
         session = open_lab(options.lab, options.labs)
     except LabNotFoundError as error:
-        print(error, file=sys.stderr)
+        names = (
+            [path.name for path in student_folders(options.labs)] if options.labs.is_dir() else []
+        )
+        is_unknown = names and options.lab not in names
+        known = f"there is no lab {options.lab!r}; there is {', '.join(names)}"
+        print(known if is_unknown else error, file=sys.stderr)
         return 1
     shown, path = hand_in(session, {})
     print(repr(shown))

@@ -352,7 +352,7 @@ def test_the_command_writes_the_same_zip(
     assert program.main(command) == 1
     assert "Nothing was written" in capsys.readouterr().out
     assert program.main(["submit", "lab99_none", "--labs", str(lab.folder.parent)]) == 1
-    assert "public_cases.json of lab99_none is not in" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"there is no lab 'lab99_none'; there is {NAME}\n"
 
 
 def test_an_answer_that_is_not_saved_is_noticed(lab: session.Session, built: build.Built) -> None:
