@@ -74,6 +74,7 @@ FIT_MODEL = Exercise(
     variants=(variants.fit_model_by_pairs, variants.fit_model_with_histograms),
 )
 
+CERTAIN = Samples(count=300, of=Mutates(("Q", "model")))
 IMAGINING = Samples(count=1_000, of=Mutates(("Q", "model")))
 DYNA_Q_STEP = Exercise(
     reference=reference.dyna_q_step,
@@ -82,12 +83,12 @@ DYNA_Q_STEP = Exercise(
     time_limit=3.0,
     groups=(
         Group("the first step ever, by hand", cases.first_step_ever, public=True),
-        Group("one pair known", cases.one_pair_known, public=True),
         Group("no planning", cases.no_planning, public=True),
-        Group("known before", cases.known_again, public=True),
+        Group("one pair known", cases.one_pair_known, public=True, probe=CERTAIN),
+        Group("known before", cases.known_again, public=True, probe=CERTAIN),
         Group("some pairs known", cases.some_pairs_known, public=True, probe=IMAGINING),
-        Group("one pair known, other steps", cases.one_pair_known),
         Group("no planning, other steps", cases.no_planning),
+        Group("one pair known, other steps", cases.one_pair_known, probe=CERTAIN),
         Group("some pairs known, other models", cases.some_pairs_known, probe=IMAGINING),
     ),
     mutants=mutants_models.DYNA_Q_STEP,

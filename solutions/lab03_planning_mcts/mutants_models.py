@@ -3,6 +3,9 @@
 from autograder.spec import Mutant
 
 V_STOP = "tol * (1 - gamma) / (2 * gamma)"
+CHANGE_AND_POLICY = """        change = np.abs(backed_up - V).max()
+        V = backed_up
+    pi = (R + gamma * P @ V).argmax(axis=1)"""
 VALUE_ITERATION = (
     Mutant(
         "signed_stop",
@@ -11,6 +14,16 @@ VALUE_ITERATION = (
         hint="Your stop test sees changes upwards only. Where rewards are negative every value"
         " falls, the largest change is below 0, and you stop after one sweep: take the absolute"
         " value.",
+    ),
+    Mutant(
+        "signed_stop_and_old_policy",
+        old=CHANGE_AND_POLICY,
+        new=CHANGE_AND_POLICY.replace("np.abs(backed_up - V).max()", "(backed_up - V).max()")
+        .replace("        V = backed_up", "        before, V = V, backed_up")
+        .replace("P @ V)", "P @ before)"),
+        hint="Where rewards are negative you stop after one sweep: every change is below 0, so"
+        " take its absolute value. (And be greedy for the `V` that you return, not for the one"
+        " before it.)",
     ),
     Mutant(
         "mean_change",
@@ -208,6 +221,12 @@ FIT_TERMINAL = """    for obs in terminal:
         P_hat[obs] = np.eye(num_obs)[obs]
         R_hat[obs] = 0.0
 """
+FIT_ROWS = f"""    P_hat = np.full(counts.shape, 1.0 / num_obs)
+    R_hat = np.zeros(N.shape)
+    tried = N > 0
+    P_hat[tried] = counts[tried] / N[tried][:, None]
+    R_hat[tried] = reward_sum[tried] / N[tried]
+{FIT_TERMINAL}"""
 FIT_MODEL = (
     Mutant(
         "unvisited_is_nothing",
@@ -223,6 +242,16 @@ FIT_MODEL = (
         new="np.repeat(np.eye(num_obs)[:, None], num_actions, axis=1)",
         hint="You let pairs that were never tried lead back to where they start. One may choose"
         " that, but here nothing is known about them: everywhere is equally likely.",
+    ),
+    Mutant(
+        "counts_alone",
+        old=FIT_ROWS,
+        new=FIT_ROWS.replace(
+            "np.full(counts.shape, 1.0 / num_obs)", "np.zeros(counts.shape)"
+        ).replace(FIT_TERMINAL, ""),
+        hint="You count and divide, and that is all. Two kinds of rows are left at 0: pairs that"
+        " were never tried (they lead everywhere, for 0), and terminal observations (they lead to"
+        " themselves).",
     ),
     Mutant(
         "reward_over_all_actions",
@@ -366,9 +395,8 @@ DYNA_Q_STEP = (
     ),
     Mutant(
         "where_it_stands",
-        old="known = np.argwhere",
-        new="known = np.array([[obs, a] for a in np.flatnonzero(model['visited'][obs])])"
-        " if True else np.argwhere",
+        old='np.argwhere(model["visited"])',
+        new='np.array([[obs, a] for a in np.flatnonzero(model["visited"][obs])])',
         hint="You imagine actions of the observation where the agent stands. Planning is free to"
         " think of any pair that was visited.",
     ),

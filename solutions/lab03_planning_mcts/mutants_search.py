@@ -99,6 +99,14 @@ SEARCH_TREE = (
         " *into* the node, and into the root's children the root player moves.",
     ),
     Mutant(
+        "flips_from_the_leaf",
+        old="self.totals[node] += value if moved_in == root_player else -value",
+        new="self.totals[node] += value\n            value = -value",
+        hint="You change the sign with every ply, but start with plus at the leaf, however deep"
+        " it is. The value comes in the view of the root player: what the leaf gets depends on"
+        " who moved into it.",
+    ),
+    Mutant(
         "view_of_x",
         old="root_player = to_move(self.state[0])",
         new="root_player = 1",
@@ -182,6 +190,13 @@ ROLLOUT = (
         new="-winner(state) * to_move(state)",
         hint="You see the result with the eyes of whoever moved last: who wins always moved last,"
         " so you return 1 for every game that is won. Use `player`.",
+    ),
+    Mutant(
+        "next_mover",
+        old="winner(state) * player",
+        new="winner(state) * to_move(state)",
+        hint="You see the result with the eyes of whoever would move next: who wins has just"
+        " moved, so every game that is won counts -1. Use `player`.",
     ),
     Mutant(
         "view_of_x",
