@@ -176,6 +176,9 @@ class TestValueIteration:
         expect(self.cell(box, 1, 1)).to_be_focused()
         box.page.keyboard.press("Space")
         expect(self.cell(box, 1, 1)).to_have_attribute("aria-label", re.compile("value"))
+        self.cell(box, 3, 7).click()  # the only way to the goal
+        press(box, "Sweep once", 2)
+        expect(self.cell(box, 2, 7)).to_have_attribute("aria-label", re.compile("value 0.00"))
 
     def test_policy_iteration_is_done_in_few_steps(self, figure: Callable[[str], Locator]) -> None:
         box = figure("value-iteration")
