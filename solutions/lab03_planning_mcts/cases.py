@@ -388,19 +388,20 @@ def results(rng: Rng, count: int) -> list[float]:
     return [float(value) for value in rng.uniform(-1, 1, size=count)]
 
 
-def four_simulations(rng: Rng) -> Cases:
-    """O to move with four cells left, each tried once: the last child is the best.
+def five_simulations(rng: Rng) -> Cases:
+    """O to move with four cells left, each tried once; the last child is the best and goes on.
 
-    Results are O's, and O moves into the children: they keep 0.5, -1, 0.25 and 0.75. X moved into
-    the root, which keeps minus their sum, -0.5.
+    Results are O's, and O moves into the children: they keep 0.5, -1, 0.25 and 0.75. The fifth
+    result is 1: O moved into the last child, which then has 1.75, but X moved into its child, -1,
+    and into the root, which keeps minus the sum of all, -1.5.
     """
-    yield searched(board("XOX", "O..", "X.."), [0.5, -1.0, 0.25, 0.75], 1.4)
+    yield searched(board("XOX", "O..", "X.."), [0.5, -1.0, 0.25, 0.75, 1.0], 1.4)
 
 
 def grows(rng: Rng) -> Cases:
     """Either player at the root, four or five moves left, deep enough to come round."""
-    for num_empty in (5, 4):
-        yield searched(midgame(rng, num_empty), results(rng, 25), float(rng.uniform(0.5, 1.5)))
+    for num_empty, count in ((4, 14), (5, 25)):
+        yield searched(midgame(rng, num_empty), results(rng, count), float(rng.uniform(0.5, 1.5)))
 
 
 def ends_in_the_tree(rng: Rng) -> Cases:
