@@ -178,18 +178,18 @@ class Fixed(PolicyValueNet):
 def test_losses_by_hand() -> None:
     """p = (1/2, 1/4, 1/4, 0...): two policies of three and two bits of surprise, by ln 2."""
     zero = -1e9
-    net = Fixed([math.log(2), 0.0, 0.0, zero, zero, zero, zero], value=0.5)
+    net = Fixed([math.log(2), 0.0, 0.0, zero, zero, zero, zero], value=0.25)
     policy = torch.tensor([[1.0, 0, 0, 0, 0, 0, 0], [0, 0.5, 0.5, 0, 0, 0, 0]])
-    planes, value = new_games(2).planes(), torch.tensor([1.0, -1.0])
+    planes, value = new_games(2).planes(), torch.tensor([1.0, 0.0])
     policy_loss, value_loss = loss_of(net, planes, policy, value)
     assert policy_loss.item() == pytest.approx((1 + 2) / 2 * math.log(2))
-    assert value_loss.item() == pytest.approx((0.25 + 2.25) / 2)
+    assert value_loss.item() == pytest.approx((0.5625 + 0.0625) / 2)
     torch.autograd.backward((policy_loss, value_loss))
-    # Descent raises the logits of what was played more than p says, and v towards the mean, 0.
+    # Descent raises the logits of what was played more than p says, and v towards the mean, 1/2.
     assert net.logits.grad is not None
     assert net.logits.grad[:3].tolist() == pytest.approx([0.5 - 0.5, 0.25 - 0.25, 0.25 - 0.25])
     assert net.v.grad is not None
-    assert net.v.grad.item() == pytest.approx(2 * 0.5)
+    assert net.v.grad.item() == pytest.approx(2 * (0.25 - 0.5))
 
 
 def losses(net: PolicyValueNet, examples: Examples) -> tuple[float, float]:
