@@ -86,7 +86,7 @@ class Config:
 
 
 SMALL = Config()
-"""A minute on two cores of a processor."""
+"""1280 games: a minute of one core of a processor."""
 LARGE = Config(
     num_generations=40,
     num_games=4096,
