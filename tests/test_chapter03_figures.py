@@ -28,6 +28,7 @@ def test_without_slipping_the_maze_is_the_environment() -> None:
 def test_a_slip_goes_to_the_sides() -> None:
     P, R, _ = planning.maze(0.2)
     assert np.allclose(P.sum(axis=2), 1.0)
+    assert P[13, 0, [4, 14, 12]] == pytest.approx([0.8, 0.1, 0.1])
     # In the corner below left, up: both sides are the wall and the cell to the right.
     assert P[45, 0, [36, 45, 46]] == pytest.approx([0.8, 0.1, 0.1])
     assert R[17, 0] == pytest.approx(0.8)  # below the goal
