@@ -86,7 +86,7 @@ class Config:
 
 
 SMALL = Config()
-"""1280 games: a minute of one core of a processor."""
+"""Plays 1280 games in about a minute of one processor core."""
 LARGE = Config(
     num_generations=40,
     num_games=4096,
