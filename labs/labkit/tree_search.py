@@ -116,8 +116,8 @@ def uct_search(
     Args:
         games: positions, none of them over.
         num_simulations: leaves that each tree gets, and visits that each root gets.
-        c: weight of exploration; 1.4 beat 0.5, 0.7 and 1 with 64 and with 256 simulations a move,
-            and 2 with 64.
+        c: weight of exploration. In matches against 1 the score of 1.4 was about a half, with 64
+            and with 256 simulations a move; 0.5 was clearly weaker.
         generator: plays the rollouts.
 
     Raises:
