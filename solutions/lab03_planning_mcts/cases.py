@@ -8,6 +8,7 @@ found is certain: a search that is right finds it with a probability above 1 - 1
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import numpy as np
 
@@ -469,6 +470,7 @@ def all_but_the_last(moves: list[int]) -> list[int]:
     return moves[: max(1, len(moves) - 1)]
 
 
+@cache
 def outcomes(
     state: State,
     drawn: Callable[[list[int]], list[int]] = any_move,
