@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labkit.compare import Tolerance
 from labkit.markers import Env, Seed
@@ -18,6 +19,20 @@ Case = dict[str, Any]
 Cases = Callable[[np.random.Generator], Iterator[Case]]
 Parameters = Mapping[str, Any]
 """Plain parameters of something trained: arrays by name."""
+
+
+def seed(rng: np.random.Generator) -> Seed:
+    """Return a seed for a function that takes a generator."""
+    return Seed(int(rng.integers(1 << 31)))
+
+
+def apart(
+    rng: np.random.Generator, shape: tuple[int, ...], scale: float = 1.0
+) -> NDArray[np.float64]:
+    """Return values in random order that differ by at least ``0.6 * scale`` from each other."""
+    size = int(np.prod(shape))
+    steps = rng.permutation(size) - size / 2 + rng.uniform(-0.2, 0.2, size=size)
+    return np.asarray(scale * steps).reshape(shape)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,4 +211,6 @@ __all__ = [
     "Seed",
     "Trace",
     "Wrong",
+    "apart",
+    "seed",
 ]

@@ -8,24 +8,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from autograder.spec import Case, Env, Seed
+from autograder.spec import Case, Env, apart, seed
 from solutions.lab02_q_learning_sarsa.reference import Float
 
 START, GOAL = 36, 47
 UP, RIGHT, DOWN, LEFT = range(4)
 Rng = np.random.Generator
 Cases = Iterator[Case]
-
-
-def seed(rng: Rng) -> Seed:
-    return Seed(int(rng.integers(1 << 31)))
-
-
-def apart(rng: Rng, shape: tuple[int, ...], scale: float = 1.0) -> Float:
-    """Values in random order that differ by at least ``0.6 * scale`` from each other."""
-    size = int(np.prod(shape))
-    steps = rng.permutation(size) - size / 2 + rng.uniform(-0.2, 0.2, size=size)
-    return np.asarray(scale * steps).reshape(shape)
 
 
 # ---- 1. choose_action -------------------------------------------------------------------------

@@ -12,23 +12,12 @@ from functools import cache
 
 import numpy as np
 
-from autograder.spec import Case, Seed
+from autograder.spec import Case, apart, seed
 from solutions.lab03_planning_mcts import reference
 from solutions.lab03_planning_mcts.reference import Float, State, Transition
 
 Rng = np.random.Generator
 Cases = Iterator[Case]
-
-
-def seed(rng: Rng) -> Seed:
-    return Seed(int(rng.integers(1 << 31)))
-
-
-def apart(rng: Rng, shape: tuple[int, ...], scale: float = 1.0) -> Float:
-    """Values in random order that differ by at least ``0.6 * scale`` from each other."""
-    size = int(np.prod(shape))
-    steps = rng.permutation(size) - size / 2 + rng.uniform(-0.2, 0.2, size=size)
-    return np.asarray(scale * steps).reshape(shape)
 
 
 # ---- 1. value_iteration -----------------------------------------------------------------------
