@@ -118,6 +118,26 @@ def test_number_of_sweeps_of_the_prediction() -> None:
     assert 0.9 ** (sweeps - 1) < threshold <= 0.9 ** (sweeps - 2)
 
 
+def test_value_iteration_looks_at_the_largest_change() -> None:
+    """Two cells that pay 1 and -1 for ever: their changes cancel, yet both go on to 10 and -10."""
+    P, R = np.eye(2)[:, None], np.array([[1.0], [-1.0]])
+    V, _ = value_iteration(P, R, np.array([False, False]), gamma=0.9, tol=1e-8)
+    np.testing.assert_allclose(V, [10.0, -10.0], atol=1e-7)
+
+
+def test_value_iteration_takes_the_first_of_equal_actions() -> None:
+    P, R = np.ones((1, 3, 1)), np.array([[0.0, 1.0, 1.0]])
+    assert value_iteration(P, R, np.array([False]), gamma=0.5, tol=1e-8)[1].tolist() == [1]
+
+
+def test_policy_iteration_changes_to_the_best_action() -> None:
+    """From 0 the second action is better, the third best: two rounds, not three."""
+    P, R = np.zeros((2, 3, 2)), np.array([[0.0, 1.0, 2.0], [0.0, 0.0, 0.0]])
+    P[:, :, 1] = 1.0
+    pi, V, num_iterations = policy_iteration(P, R, gamma=0.9)
+    assert (pi.tolist(), V.tolist(), num_iterations) == ([2, 0], [2.0, 0.0], 2)
+
+
 def test_policy_iteration_by_hand() -> None:
     """Staying is worth 1 / (1 - 0.5) = 2, moving on 0.5 * 3 / (1 - 0.5) = 3: two rounds."""
     P, R = np.zeros((2, 2, 2)), np.array([[1.0, 0.0], [3.0, 0.0]])
@@ -202,6 +222,16 @@ def test_dyna_by_hand() -> None:
     assert np.argwhere(model["visited"]).tolist() == [[0, 0]]
     assert (model["reward"][0, 0], model["next_obs"][0, 0]) == (2.0, 1)
     assert not model["terminated"].any()
+
+
+def test_dyna_remembers_that_an_episode_ended() -> None:
+    """The end's row says 8, and nobody may hope for it: 1 -> 1.5 -> 1.75 -> 1.875 towards 2."""
+    Q = np.array([[1.0, 4.0], [8.0, 5.0]])
+    model = empty_model(2, 2)
+    dyna_q_step(Q, model, 0, 0, 2.0, 1, True, num_planning=2, alpha=0.5, gamma=0.5,
+                rng=np.random.default_rng(0))  # fmt: skip
+    assert Q[0, 0] == pytest.approx(1.875)
+    assert model["terminated"].tolist() == [[True, False], [False, False]]
 
 
 def test_dyna_plans_evenly_among_visited_pairs() -> None:
@@ -445,6 +475,15 @@ def completes(flipped: State, move: int, mark: int) -> bool:
     return winner((*flipped[:move], mark, *flipped[move + 1 :])) == mark
 
 
+def test_search_returns_the_most_visited_move() -> None:
+    """O wins with 7, not with 6; after one simulation each, visits tie: the lower is returned."""
+    state = (1, -1, 1, 1, -1, -1, 0, 0, 1)
+    assert [is_won(play(state, move)) for move in (6, 7)] == [False, True]
+    for num_simulations, move in ((2, 6), (50, 7)):
+        rng = np.random.default_rng(0)
+        assert mcts_move(state, num_simulations=num_simulations, c=1.0, rng=rng) == move
+
+
 def test_search_approaches_perfect_play() -> None:
     """From a tenth of all positions, 2,000 simulations keep the brute-force result, bar a few."""
     rng = np.random.default_rng(1)
@@ -494,6 +533,12 @@ def test_fitted_q_by_hand() -> None:
     last = -3 - 0.5 / 2**0.5
     np.testing.assert_allclose(wary[[0, 1], [0, 1]], [-1.5 + 0.5 * last, last])
     assert (wary[[0, 1, 2, 2], [1, 0, 0, 1]] == -8).all()
+
+
+def test_one_fitted_iteration_is_the_mean_reward() -> None:
+    data = [(0, 0, 1.0, 1, False), (0, 0, 4.0, 0, False), (1, 0, -2.0, 0, True)]
+    Q = fitted_q_iteration(data, num_obs=2, num_actions=1, gamma=0.9, num_iterations=1, penalty=0.0)
+    assert Q.tolist() == [[2.5], [-2.0]]
 
 
 def test_fitted_q_of_complete_data_is_optimal() -> None:
