@@ -17,6 +17,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from autograder import discover
+
 MAX_FILES = 500
 MAX_FILE_BYTES = 64 << 20
 MAX_TOTAL_BYTES = 128 << 20
@@ -180,7 +182,7 @@ def _entries(directory: Path, lab: str) -> Iterator[Entry]:
         if entry.is_symlink():
             yield (name if not suffix else path.stem), None, "it is a link, which is never followed"
         elif entry.is_dir(follow_symlinks=False):
-            yield name, _reader(_read_student, path, lab), ""
+            yield name, None if _only_others(path, lab) else _reader(_read_student, path, lab), ""
         elif suffix == ".zip":
             yield path.stem, _reader(_read_zip_file, path), ""
         elif suffix == ".ipynb":
@@ -265,6 +267,16 @@ def _below(content: dict[str, bytes], lab: str) -> dict[str, bytes]:
 
 
 # -- folders -------------------------------------------------------------------------------------
+
+
+def _only_others(folder: Path, lab: str) -> bool:
+    """Whether a student's folder holds folders of other labs of the course, and nothing else."""
+    others = set(discover.lab_names()) - {lab}
+    try:
+        names = {path.name for path in folder.iterdir()} - IGNORED
+    except OSError:  # whoever reads the folder says so
+        return False
+    return bool(names) and names <= others
 
 
 def _read_student(folder: Path, lab: str) -> Files:

@@ -361,7 +361,7 @@ def test_a_reference_that_differs_each_time(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("yield dict(rewards=np.array([1.0, 2.0, 4.0])", "yield dict(rewards=slice(3)", "travel"),
+        ("yield dict(rewards=np.array([1.0, 2.0, 4.0])", "yield dict(rewards=range(3)", "travel"),
         ("yield dict(rewards=np.array([1.0, 2.0, 4.0])", "yield dict(reward=1.0", "TypeError"),
         (
             "    yield dict(rewards=np.array",

@@ -117,6 +117,25 @@ def test_the_roster_names_who_is_missing_and_who_is_meant(tmp_path: Path) -> Non
     assert got == {"ada": False, "ada_2": True, "zoe": False}
 
 
+def test_a_folder_with_other_labs_alone_hands_in_nothing(tmp_path: Path) -> None:
+    """What else is there is read, since a student may have misnamed the lab's own folder."""
+    lab, other = "lab02_q_learning_sarsa", "lab01_rl_basics"
+    write(
+        tmp_path,
+        {
+            f"abara/{other}/{other}.ipynb": b"{}",
+            f"bauer/{other}/{other}.ipynb": b"{}",
+            f"bauer/{lab}/{lab}.ipynb": b"{}",
+            "costa/lab2/lab2.ipynb": b"{}",
+        },
+    )
+    abara, bauer, costa = collect(tmp_path, lab)
+    assert abara.read is None
+    assert not abara.problem
+    assert set(content(bauer)) == {f"{lab}.ipynb"}
+    assert set(content(costa)) == {"lab2/lab2.ipynb"}
+
+
 def test_a_second_submission_of_the_same_student_is_left_out(tmp_path: Path) -> None:
     write(tmp_path, {f"ada/{LAB}/{NOTEBOOK}": b"1", "ada.zip": zipped({NOTEBOOK: b"2"})})
     (only,) = collect(tmp_path, LAB)

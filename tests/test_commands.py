@@ -48,7 +48,7 @@ def test_places_say_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> Non
 def test_places_name_what_make_built(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["places"]) == 0
     lines = [line for line in capsys.readouterr().out.split("\n") if line.strip()]
-    paths = [Path(re.split(r" {2,}", line.rstrip())[2]) for line in lines]
+    paths = [Path(re.split(r" {2,}", line[17:])[0]) for line in lines]
     assert len(paths) == 1 + 2 * len(discover.lab_names())
     assert [line.split()[0] for line in lines if line[2] != " "] == ["website", "class", "labs"]
     assert [path for path in paths if not path.exists()] == []

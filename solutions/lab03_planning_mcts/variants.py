@@ -4,9 +4,7 @@ Each function is self-contained, since it is pasted into a notebook under its ex
 rules of tic-tac-toe are in that notebook.
 """
 
-import dataclasses
 import math
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -209,17 +207,13 @@ def ucb_from_the_end(num_parent: int, total_value: float, num_visits: int, c: fl
 class TreeOfRecords:
     """Nodes as objects that know each other."""
 
-    @dataclasses.dataclass
-    class Node:
-        board: State
-        above: Any
-        depth: int
-        below: list[int] = dataclasses.field(default_factory=list)
-        n: int = 0
-        w: float = 0.0
+    def record(self, board: State, above: int | None, depth: int) -> Any:
+        from types import SimpleNamespace
+
+        return SimpleNamespace(board=board, above=above, depth=depth, below=[], n=0, w=0.0)
 
     def __init__(self, state: State) -> None:
-        self.nodes = [self.Node(tuple(state), None, 0)]
+        self.nodes = [self.record(tuple(state), None, 0)]
 
     def select(self, c: float) -> int:
         number = 0
@@ -243,8 +237,8 @@ class TreeOfRecords:
         for move in legal_moves(record.board):
             if (board := play(record.board, move)) not in tried:
                 record.below.append(len(self.nodes))
-                self.nodes.append(self.Node(board, node, record.depth + 1))
-                return record.below[-1]
+                self.nodes.append(self.record(board, node, record.depth + 1))
+                return int(record.below[-1])
         raise ValueError("all moves were tried")
 
     def backup(self, node: int, value: float) -> None:
@@ -362,6 +356,8 @@ def mcts_with_recursion(
     state: State, *, num_simulations: int, c: float, rng: np.random.Generator
 ) -> np.int64:
     """Positions share their numbers, however they were reached; values for who is to move."""
+    from collections import defaultdict
+
     visits: dict[State, int] = defaultdict(int)
     worth: dict[State, float] = defaultdict(float)
 
@@ -423,6 +419,8 @@ def fitted_by_dictionary(
     num_iterations: int,
     penalty: float,
 ) -> Float:
+    from collections import defaultdict
+
     groups: dict[tuple[int, int], list[tuple[float, int, bool]]] = defaultdict(list)
     for s, a, r, x, over in data:
         groups[s, a].append((r, x, over))
