@@ -232,6 +232,8 @@ class Run:
             seconds=result.seconds,
             tier=result.tier,
             versions=self.versions,
+            cpu_seconds=result.cpu_seconds,
+            peak_bytes=result.peak_bytes,
         )
 
     def _counts(self) -> dict[str, int]:

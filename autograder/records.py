@@ -81,6 +81,8 @@ class Record:
         order: names of exercises and written questions, as in the notebook.
         seconds: wall time of running and judging.
         tier: the sandbox.
+        cpu_seconds: processor time of the student's processes.
+        peak_bytes: the most memory that one of them had in use.
         overrides: points that a person gave instead of the autograder's, by exercise.
     """
 
@@ -100,6 +102,8 @@ class Record:
     tier: str
     versions: dict[str, str]
     overrides: dict[str, float] = dataclasses.field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
 
     @property
     def points(self) -> float:

@@ -89,12 +89,16 @@ class SubmissionResult:
         outputs: nbformat outputs by grade id or by the cell's index as text.
         seconds: wall time of the whole submission.
         tier: the sandbox that ran it.
+        cpu_seconds: processor time of the student's processes.
+        peak_bytes: the most memory that one of them had in use.
     """
 
     exercises: tuple[ExerciseResult, ...]
     outputs: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
     tier: str = ""
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
 
     @property
     def points(self) -> float:
@@ -106,6 +110,8 @@ class SubmissionResult:
             "outputs": self.outputs,
             "seconds": self.seconds,
             "tier": self.tier,
+            "cpu_seconds": self.cpu_seconds,
+            "peak_bytes": self.peak_bytes,
         }
 
     @classmethod
