@@ -67,6 +67,17 @@ class Writer:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made, target)
 
+    def commit(self) -> None:
+        """Make everything written so far durable: grades, autograded notebooks and feedback.
+
+        `write` may leave its changes uncommitted; what a caller tells others was recorded must
+        have been committed first. Nothing is pending yet: `write` commits each submission itself.
+
+        Raises:
+            CourseError: if the gradebook cannot be written; what was written since the last
+                commit is then not recorded.
+        """
+
     def _convert(self, converter: Any, student_id: str) -> None:
         converter.coursedir.student_id = student_id
         before = Path.cwd()
