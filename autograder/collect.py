@@ -269,6 +269,15 @@ def _below(content: dict[str, bytes], lab: str) -> dict[str, bytes]:
 # -- folders -------------------------------------------------------------------------------------
 
 
+def read_submission(folder: Path, lab: str) -> Files:
+    """Return what one student handed in, whether it lies there unpacked or as one zip.
+
+    Raises:
+        RefusedError: if it is not opened, with the reason.
+    """
+    return _only_this_lab(_reader(_read_student, folder, lab), lab)()
+
+
 def _only_others(folder: Path, lab: str) -> bool:
     """Whether a student's folder holds folders of other labs of the course, and nothing else."""
     others = set(discover.lab_names()) - {lab}

@@ -24,6 +24,7 @@ def judge(
     time_limit: float | None,
     memory_limit: int,
     isolate: bool,
+    total_limit: float = referee.TOTAL_SECONDS,
 ) -> SubmissionResult:
     """Run and judge a submission.
 
@@ -35,6 +36,7 @@ def judge(
         time_limit: seconds per call; None for each exercise's own.
         memory_limit: MiB.
         isolate: False runs the submission without a sandbox.
+        total_limit: seconds for the whole notebook.
     """
     if prepared.status is not None:
         return nothing(lab, prepared.status, prepared.reason)
@@ -44,6 +46,7 @@ def judge(
         course_seed=course_seed,
         time_limit=time_limit,
         memory_limit=memory_limit,
+        total_limit=total_limit,
         sandbox=isolate,
     )
     as_released = untouched(release, prepared.notebook)

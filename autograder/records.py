@@ -207,7 +207,7 @@ def grades_csv(records: Iterable[Record]) -> str:
             row = rows[name]
             if number == 0 and record.notes:
                 row = (*row[:-1], "; ".join(filter(None, (row[-1], *record.notes))))
-            writer.writerow([_cell(field) for field in row])
+            writer.writerow([safe_cell(field) for field in row])
     return out.getvalue()
 
 
@@ -225,7 +225,8 @@ def _rows(record: Record) -> Iterable[tuple[Any, ...]]:
         yield (*start, question.points, question.max_points, question.status, hint)
 
 
-def _cell(value: Any) -> str:
+def safe_cell(value: Any) -> str:
+    """Return a field as text that no spreadsheet takes for a formula."""
     if value is None:
         return ""
     if isinstance(value, float):
