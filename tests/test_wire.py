@@ -7,6 +7,7 @@ import collections
 import contextlib
 import dataclasses
 import enum
+import itertools
 import json
 import math
 import subprocess
@@ -198,6 +199,58 @@ def test_depth_and_count_are_bounded() -> None:
         wire.loads(b"[" + b"0," * wire.MAX_NODES + b"0]")
 
 
+@pytest.mark.parametrize("part", [b"{}", b"[]", b'""', b"0", b'"\\\\"', b'"\\""'])
+def test_a_frame_of_many_parts_is_refused_before_they_are_made(
+    part: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The largest frame would take up to 25 times its size as objects."""
+    monkeypatch.setattr(wire, "MAX_SEPARATORS", 1000)
+    monkeypatch.setattr(json, "loads", pytest.fail)
+    with pytest.raises(wire.WireError, match="too many parts"):
+        wire.loads(b"[" + (part + b",") * 1001 + part + b"]")
+
+
+def test_what_stands_in_a_text_is_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MAX_SEPARATORS", 1000)
+    text = 'a, "[b]", \\{c}\\",' * 1000
+    assert wire.loads(wire.dumps([text, text])) == [text, text]
+
+
+def test_the_widest_values_are_within_the_bounds() -> None:
+    widest = [np.zeros((1,) * wire.MAX_DIMENSIONS)] * 1000
+    assert wire._separators(wire.dumps(widest)) == 0
+    raw = wire.dumps(widest)
+    separators = sum(map(raw.count, (b"[", b"{", b",")))
+    assert separators / 1001 < wire.MAX_SEPARATORS / wire.MAX_NODES
+
+
+def test_keys_that_were_chosen_to_collide_are_refused() -> None:
+    """Python hashes -1 and -2 alike, so 2^n tuples of n of them have one hash."""
+    bad = dict.fromkeys(itertools.product((-1, -2), repeat=9), 0)
+    with pytest.raises(wire.WireError, match="same hash"):
+        wire.loads(wire.dumps(bad))
+    boards = dict.fromkeys(itertools.product((-1, 0, 1), repeat=8), 0)
+    assert wire.loads(wire.dumps(boards)) == boards
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">i4", ">u2", ">c16", "<f4"])
+def test_numbers_of_another_byte_order_keep_their_values(dtype: str) -> None:
+    for sent in (np.array([1, 2, 3], dtype), np.array(5, dtype)):
+        back = wire.loads(wire.dumps(sent))
+        assert np.array_equal(back, sent)
+        assert back.dtype == np.dtype(dtype).newbyteorder("=")
+
+
+def test_a_truth_value_is_zero_or_one() -> None:
+    """Seven as a truth value would count for seven in a sum."""
+    raw = base64.b64encode(bytes([7, 0, 255])).decode()
+    for tag in ("array", "tensor"):
+        back = wire.decode({"t": tag, "dtype": "bool", "shape": [3], "v": raw})
+        assert np.asarray(back).tobytes() == bytes([1, 0, 1])
+    one = wire.decode({"t": "scalar", "dtype": "bool", "v": base64.b64encode(bytes([7])).decode()})
+    assert one.tobytes() == bytes([1])
+
+
 def test_size_is_bounded() -> None:
     with pytest.raises(wire.WireError, match="more than"):
         wire.dumps(np.zeros(wire.MAX_BYTES // 8))
@@ -228,6 +281,10 @@ def _array(**changes: Any) -> dict[str, Any]:
         _array(shape=[3]),
         _array(shape=[-2]),
         _array(shape=[2**40, 2**40]),
+        _array(shape=[0] + [2**31 - 1] * 4, v=""),
+        _array(t="tensor", shape=[0] + [2**31 - 1] * 4, v=""),
+        2**64,
+        [-(2**63) - 1],
         _array(shape=[1] * 20 + [2]),
         _array(shape=2),
         _array(shape=[2.0]),
@@ -276,7 +333,10 @@ def test_malformed_values_are_refused(tree: Any) -> None:
         wire.decode(tree)
 
 
-@pytest.mark.parametrize("raw", [b"NaN", b"[Infinity]", b'{"t": "float", "v": NaN}', b"\xff", b""])
+@pytest.mark.parametrize(
+    "raw",
+    [b"NaN", b"[Infinity]", b'{"t": "float", "v": NaN}', b"\xff", b"", b"1e999", '"é"'.encode()],
+)
 def test_bytes_that_are_not_json_are_refused(raw: bytes) -> None:
     with pytest.raises(wire.WireError):
         wire.loads(raw)

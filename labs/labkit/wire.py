@@ -6,6 +6,7 @@ Nothing is ever executed when data is read: exact types only, bounded in size, c
 from __future__ import annotations
 
 import base64
+import collections
 import dataclasses
 import json
 import math
@@ -18,6 +19,8 @@ MAX_BYTES = 64 << 20
 MAX_NODES = 200_000
 MAX_DEPTH = 64
 MAX_DIMENSIONS = 16
+MAX_SEPARATORS = 24 * MAX_NODES  # what opens or parts values in JSON; an array has 21 at most
+MAX_COLLISIONS = 256  # keys of one dictionary with the same hash: a lookup compares them all
 
 FLOAT_WIDTHS = ("float16", "float32", "float64")
 ARRAY_DTYPES = frozenset(
@@ -101,7 +104,8 @@ class _Encoder:
                 "v": [[self.encode(k, depth + 1), self.encode(v, depth + 1)] for k, v in pairs],
             }
         if kind is np.ndarray and value.dtype.name in ARRAY_DTYPES:
-            raw = np.ascontiguousarray(value).tobytes()
+            native = value.dtype.newbyteorder("=")
+            raw = np.ascontiguousarray(value, dtype=native).tobytes()
             return {
                 "t": "array",
                 "dtype": value.dtype.name,
@@ -159,7 +163,11 @@ class _Decoder:
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             raise WireError("the value is nested too deeply or has too many parts")
-        if node is None or type(node) in (bool, int, float, str):
+        if node is None or type(node) in (bool, str):
+            return node
+        if type(node) is int and -(2**63) <= node < 2**64:
+            return node
+        if type(node) is float and math.isfinite(node):
             return node
         if type(node) is list:
             return [self.decode(item, depth + 1) for item in node]
@@ -175,7 +183,9 @@ class _Decoder:
             if all(map(_is_slice_part, parts)):
                 return slice(*parts)
         if tag == "dict" and type(body) is list:
-            return {self.decode(k, depth + 1): self.decode(v, depth + 1) for k, v in body}
+            return self._dict(
+                [(self.decode(k, depth + 1), self.decode(v, depth + 1)) for k, v in body]
+            )
         if tag in ("array", "scalar"):
             return self._array(node, is_scalar=tag == "scalar")
         if tag == "tensor":
@@ -183,6 +193,15 @@ class _Decoder:
         if tag in _RECORDS and type(body) is dict:
             return _RECORDS[tag](**{k: self.decode(v, depth + 1) for k, v in body.items()})
         raise WireError("unknown kind of value")
+
+    @staticmethod
+    def _dict(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+        """A dictionary, unless its keys were chosen to be slow: hashes of numbers are known."""
+        if len(pairs) > MAX_COLLISIONS:
+            alike = collections.Counter(hash(key) for key, _ in pairs)
+            if max(alike.values()) > MAX_COLLISIONS:
+                raise WireError("too many keys have the same hash")
+        return dict(pairs)
 
     def _array(self, node: dict[str, Any], *, is_scalar: bool) -> Any:
         if node["dtype"] not in ARRAY_DTYPES:
@@ -192,7 +211,10 @@ class _Decoder:
         raw = base64.b64decode(node["v"], validate=True)
         if math.prod(shape) * dtype.itemsize != len(raw):
             raise WireError("an array's bytes do not fit its shape")
-        array = np.frombuffer(raw, dtype=dtype).reshape(shape).copy()
+        flat = np.frombuffer(raw, dtype=dtype)
+        if dtype == np.bool_:  # a byte that is neither 0 nor 1 would count for more than one
+            flat = flat.view(np.uint8) != 0
+        array = flat.reshape(shape).copy()
         return array[()] if is_scalar else array
 
     def _tensor(self, node: dict[str, Any]) -> Any:
@@ -206,13 +228,16 @@ class _Decoder:
             raise WireError("a tensor's bytes do not fit its shape")
         if not raw:
             return torch.empty(shape, dtype=dtype)
-        return torch.frombuffer(bytearray(raw), dtype=torch.uint8).view(dtype).reshape(shape)
+        flat = torch.frombuffer(bytearray(raw), dtype=torch.uint8)
+        return (flat != 0 if dtype == torch.bool else flat.view(dtype)).reshape(shape)
 
 
 def _shape(node: Any) -> tuple[int, ...]:
     if type(node) is not list or len(node) > MAX_DIMENSIONS:
         raise WireError("bad shape")
     if not all(type(size) is int and 0 <= size < 2**31 for size in node):
+        raise WireError("bad shape")
+    if math.prod(size or 1 for size in node) > MAX_BYTES:  # also where there is nothing to hold
         raise WireError("bad shape")
     return tuple(node)
 
@@ -265,11 +290,31 @@ def loads(raw: bytes) -> Any:
     """
     if len(raw) > MAX_BYTES:
         raise WireError(f"{len(raw)} bytes are more than {MAX_BYTES}")
+    if _separators(raw) > MAX_SEPARATORS:
+        raise WireError("the value has too many parts")
     try:
-        tree = json.loads(raw, parse_constant=_refuse_constant)
+        tree = json.loads(raw.decode("ascii"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise WireError(f"malformed JSON ({type(error).__name__})") from None
     return decode(tree)
+
+
+def _separators(raw: bytes) -> int:
+    """How many characters open or part values, outside of strings.
+
+    Parsing makes an object for each, of many times its size: they are counted before.
+    """
+    marks = (b"[", b"{", b",")
+    if sum(map(raw.count, marks)) <= MAX_SEPARATORS:
+        return 0
+    bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    count, quotes = 0, 0
+    for start in range(0, len(bare), 1 << 20):
+        part = np.frombuffer(bare, np.uint8, min(1 << 20, len(bare) - start), start)
+        before = quotes + np.cumsum(part == ord('"'))
+        count += int(np.count_nonzero(np.isin(part, [*map(ord, marks)]) & (before % 2 == 0)))
+        quotes = int(before[-1])
+    return count
 
 
 def _refuse_constant(name: str) -> Any:
