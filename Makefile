@@ -80,6 +80,10 @@ formgrader: $(STAMPS)/labs  ## nbgrader's own interface on the gradebook, in a b
 bench: $(INSTALLED)  ## measure this machine; writes benchmarks/results/
 	$(PY) -m benchmarks
 
+.PHONY: bench-grading
+bench-grading: $(INSTALLED)  ## measure grading against stock nbgrader; writes benchmarks/results/
+	$(PY) -m benchmarks grading
+
 .PHONY: gpu
 gpu: $(INSTALLED)  ## every lab at GPU size on a GPU; writes benchmarks/results/
 	$(PY) -m benchmarks --gpu

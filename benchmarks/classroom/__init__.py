@@ -1,0 +1,1 @@
+"""What the benchmarks of grading share: classes to grade, timed runs, a look at their processes."""
