@@ -11,6 +11,7 @@ COMMANDS = {
     "grade": "grade a class",
     "report": "write the class report again from recorded results",
     "formgrader": "open nbgrader's own interface on the gradebook",
+    "export": "bring grades to Canvas or Moodle, or grading to Gradescope",
     "bundle": "zip what students and instructors get",
     "new-lab": "make a lab and a chapter from the template",
     "submit": "validate and zip a student's lab",
