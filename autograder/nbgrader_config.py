@@ -64,5 +64,5 @@ def configure(c: Any, course: Path) -> None:
     c.Autograde.pre_convert_hook = f"{ROAD}.drop_links"
     c.RebuildCells.course = str(course)
     c.RefereeExecute.course = str(course)
-    c.GenerateFeedback.exporter_class = "autograder.shown.FeedbackExporter"
-    c.HTMLExporter.filters = {"markdown2html": "autograder.shown.safe_markdown"}
+    c.GenerateFeedback.exporter_class = "autograder.pages.FeedbackExporter"
+    c.HTMLExporter.filters = {"markdown2html": "autograder.pages.safe_markdown"}

@@ -6,60 +6,22 @@ student in the feedback.
 
 from __future__ import annotations
 
-import functools
 import html
-import re
 from collections.abc import Iterable
 from typing import Any
 
-import bleach
 import nbformat
-from bleach.css_sanitizer import CSSSanitizer
-from jinja2 import pass_context
-from jinja2.runtime import Context
-from nbconvert.exporters import HTMLExporter, TemplateExporter
-from nbconvert.filters.highlight import Highlight2HTML
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from nbformat import NotebookNode
 from nbgrader import utils
 
-from autograder.markup import as_html
+from autograder.markup import as_html, safe_html
 from autograder.results import ExerciseResult, SubmissionResult
 
-Resources = dict[str, Any]
-
 SHOWN_TYPES = ("text/plain", "text/latex", "image/png", "image/jpeg")
-# fmt: off
-TAGS = frozenset(bleach.sanitizer.ALLOWED_TAGS) | {
-    "p", "br", "hr", "div", "span", "pre", "table", "thead", "tbody", "tfoot", "tr", "td",
-    "th", "caption", "colgroup", "col", "img", "sub", "sup", "dl", "dt", "dd", "h1", "h2",
-    "h3", "h4", "h5", "h6", "del", "s", "details", "summary", "figure", "figcaption", "kbd",
-    "small",
-}
-# fmt: on
-# A picture from elsewhere would tell its server who reads the page, and when.
-ATTRIBUTES: dict[str, Any] = {
-    "*": ["class", "style", "title", "align"],
-    "a": ["href", "id"],
-    "img": lambda _tag, name, value: (
-        name in ("alt", "width", "height") or (name == "src" and value.startswith("data:image/"))
-    ),
-    "td": ["colspan", "rowspan"],
-    "th": ["colspan", "rowspan", "scope"],
-    "h1": ["id"],
-    "h2": ["id"],
-    "h3": ["id"],
-    "h4": ["id"],
-}
-PROTOCOLS = frozenset(("http", "https", "mailto", "data"))
-STYLES = CSSSanitizer(
-    allowed_css_properties=["color", "background-color", "font-weight", "text-align", "width"]
-)
-PICTURE = re.compile(r"<img(?![^>]*\balt=)")
-MATHJAX = re.compile(r"<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->", re.DOTALL)
 MAX_SHOWN_CHARS = 100_000
 MAX_PICTURE_CHARS = 8 << 20
+MAX_NOTEBOOK_CHARS = 64 << 20  # of all outputs together, so that a browser can show the page
+TOO_MUCH = "[the notebook's outputs are too long together: what this cell printed is left out]\n"
 
 
 def exercise_of(cell: NotebookNode) -> str | None:
@@ -73,6 +35,7 @@ def exercise_of(cell: NotebookNode) -> str | None:
 def show(nb: NotebookNode, result: SubmissionResult, notes: Iterable[str]) -> None:
     """Write into the notebook what its cells printed and how the referee judged them."""
     verdicts = {item.name: item for item in result.exercises}
+    left = MAX_NOTEBOOK_CHARS
     for index, cell in enumerate(nb.cells):
         if cell.cell_type != "code":
             continue
@@ -81,6 +44,9 @@ def show(nb: NotebookNode, result: SubmissionResult, notes: Iterable[str]) -> No
         if name is None:
             key = cell.metadata.get("nbgrader", {}).get("grade_id") or str(index)
             cell.outputs = [safe for o in result.outputs.get(key, []) if (safe := safe_output(o))]
+            left -= sum(map(_size, cell.outputs))
+            if left < 0:
+                cell.outputs = [_output("stream", name="stderr", text=TOO_MUCH)]
         else:
             none = ExerciseResult(name, 0.0, float(cell.metadata.nbgrader.points), "missing")
             cell.outputs = [verdict(verdicts.get(name, none))]
@@ -138,6 +104,11 @@ def safe_output(output: dict[str, Any]) -> NotebookNode | None:
     return _output("display_data", data=kept, metadata={}) if kept else None
 
 
+def _size(output: NotebookNode) -> int:
+    data = output.get("data", {}).values()
+    return sum(map(len, (*data, *output.get("traceback", ()), output.get("text", ""))))
+
+
 def _output(kind: str, **fields: Any) -> NotebookNode:
     node: NotebookNode = nbformat.from_dict({"output_type": kind, **fields})  # type: ignore[no-untyped-call]
     return node
@@ -149,81 +120,3 @@ def _text(value: Any, limit: int = MAX_SHOWN_CHARS) -> str:
     text = value if isinstance(value, str) else ""
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")
     return text if len(text) <= limit else text[:limit] + "\n... Output truncated ..."
-
-
-def safe_html(text: str) -> str:
-    """Return HTML without scripts, forms, frames, event handlers and loose styles."""
-    clean: str = bleach.clean(
-        text,
-        tags=TAGS,
-        attributes=ATTRIBUTES,
-        protocols=PROTOCOLS,
-        css_sanitizer=STYLES,
-        strip=True,
-    )
-    return clean
-
-
-@pass_context
-def safe_markdown(context: Context, source: str) -> str:
-    """The ``markdown2html`` filter of formgrader, with safe HTML as its result."""
-    return _markdown(context, source, tex=False)
-
-
-@pass_context
-def plain_markdown(context: Context, source: str) -> str:
-    """The ``markdown2html`` filter of feedback: safe HTML, and formulas as TeX to read."""
-    return _markdown(context, source, tex=True)
-
-
-class TexRenderer(IPythonRenderer):
-    """Shows formulas as they were written: MathJax would have to be fetched from somewhere."""
-
-    def inline_math(self, body: str) -> str:
-        return f"<code>{super().inline_math(body)}</code>"
-
-    def block_math(self, body: str) -> str:
-        return f"<code>{super().block_math(body)}</code>"
-
-    def latex_environment(self, name: str, body: str) -> str:
-        return f"<code>{super().latex_environment(name, body)}</code>"
-
-
-def _markdown(context: Context, source: str, *, tex: bool) -> str:
-    attachments = context.get("cell", {}).get("attachments", {})
-    return _rendered(source, tex, attachments) if attachments else _rendered_prose(source, tex)
-
-
-def _rendered(source: str, tex: bool, attachments: dict[str, Any]) -> str:
-    renderer = (TexRenderer if tex else IPythonRenderer)(escape=False, attachments=attachments)
-    return safe_html(MarkdownWithMath(renderer=renderer).render(source))
-
-
-@functools.lru_cache(maxsize=500)
-def _rendered_prose(source: str, tex: bool) -> str:
-    """Most cells are the lab's own, the same for every student."""
-    return _rendered(source, tex, {})
-
-
-class FeedbackExporter(HTMLExporter):
-    """nbconvert's page without what it fetches when it is opened, and without its last step.
-
-    That step parses the whole page again for two details and takes as long as all the rest; of the
-    details, pictures still get an alternative text.
-    """
-
-    def from_notebook_node(  # type: ignore[override]  # as in nbconvert itself
-        self, nb: NotebookNode, resources: Resources | None = None, **options: Any
-    ) -> tuple[str, Resources]:
-        """Return the page of a notebook."""
-        this: Any = self
-        of_output: Any = WidgetsDataTypeFilter
-        of_code: Any = Highlight2HTML
-        resources = this._init_resources(resources)
-        widgets = of_output(notebook_metadata=this._nb_metadata, parent=self, resources=resources)
-        this.register_filter("filter_data_type", widgets)
-        this.register_filter("highlight_code", of_code(pygments_lexer="ipython3", parent=self))
-        this.register_filter("markdown2html", plain_markdown)
-        page, made = TemplateExporter.from_notebook_node(self, nb, resources, **options)
-        page = MATHJAX.sub("", page, count=1)
-        return PICTURE.sub('<img alt="a picture without a description"', page), made

@@ -19,9 +19,10 @@ from nbgrader.utils import determine_grade
 
 from autograder import nbgrader_config, shown
 from autograder.course import Course, alembic_on_path
+from autograder.markup import safe_html
 from autograder.results import ExerciseResult, GroupResult, SubmissionResult
 from autograder.sample_class import Case
-from autograder.shown import safe_html, safe_output, show, verdict
+from autograder.shown import safe_output, show, verdict
 from tests.grading import LAB, NOTEBOOK, TOY, fetched_from_elsewhere, hand_in
 
 pytestmark = pytest.mark.needs("sandbox")
@@ -180,8 +181,8 @@ def test_what_a_student_wrote_runs_nowhere(graded: Course) -> None:
 def test_feedback_asks_no_other_machine_for_anything(graded: Course) -> None:
     page = feedback(graded, "ada")
     assert fetched_from_elsewhere(page) == []
-    assert "<code>$a&lt;b$</code>" in page
-    assert "\\sum_t r_t" in page
+    assert "<mi>a</mi><mo>&lt;</mo><mi>b</mi>" in page  # formulas need no script
+    assert '<math display="block"><mrow><munder><mo>∑</mo>' in page
     assert 'alt="seen"' in page
 
 
@@ -265,26 +266,6 @@ def test_a_verdict_shows_groups_and_escapes_messages() -> None:
     assert "<td>&lt;hard&gt;</td><td>0 of 3</td><td>&lt;b&gt; is wrong</td>" in text
     assert "mind <code>&lt;a&gt;</code>" in text
     assert safe_html(text) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "clean"),
-    [
-        ("<script>x</script>", "x"),
-        ("<img src=x onerror=alert(1)>", "<img>"),
-        ("<img src='https://e/x.png' alt=y>", '<img alt="y">'),
-        ("<img src='data:image/png;base64,aa'>", '<img src="data:image/png;base64,aa">'),
-        ('<a href="javascript:alert(1)">y</a>', "<a>y</a>"),
-        ("<iframe src=//evil></iframe><form action=//evil><input>", "\n"),
-        (
-            '<div style="background:url(//evil);color:red">z</div>',
-            '<div style="color:red;">z</div>',
-        ),
-        ("<svg onload=alert(1)><style>*{}</style>", "*{}"),
-    ],
-)
-def test_html_is_cleaned(text: str, clean: str) -> None:
-    assert safe_html(text) == clean
 
 
 def test_outputs_are_what_a_notebook_may_show() -> None:
