@@ -17,7 +17,9 @@ LMS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare a format each, with its own options."""
+    """Declare each format's options."""
+    from autograder import gradescope
+
     formats = parser.add_subparsers(dest="format", required=True, metavar="FORMAT")
     for name, text in LMS.items():
         options = formats.add_parser(name, help=text, description=text)
@@ -40,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         options.add_argument(
             "--identify-by", metavar="TITLE", help="the column that identifies students"
         )
+    text = "a bundle that grades on Gradescope"
+    options = formats.add_parser("gradescope", help=text, description=gradescope.__doc__)
+    _add_lab(options)
+    gradescope.add_arguments(options)
 
 
 def _add_lab(options: argparse.ArgumentParser) -> None:
@@ -55,9 +61,11 @@ def _add_lab(options: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file: 0 if it is there, 2 if it can't be, with a sentence on stderr."""
-    from autograder import exporters, marks
+    from autograder import exporters, gradescope, marks
     from autograder.course import Course, CourseError
 
+    if arguments.format == "gradescope":
+        return gradescope.run(arguments)
     plugins = {
         "canvas": exporters.CanvasExporter,
         "moodle": exporters.MoodleExporter,
