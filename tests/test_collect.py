@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import random
 import stat
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from autograder import handed_in
+from autograder import handed_in, listing, unpack
 from autograder.collect import (
     CollectError,
     RefusedError,
@@ -27,11 +29,15 @@ LAB = "lab00_toy"
 NOTEBOOK = f"{LAB}.ipynb"
 
 
-def zipped(files: dict[str, bytes], links: tuple[str, ...] = ()) -> bytes:
+def zipped(
+    files: dict[str, bytes],
+    links: tuple[str, ...] = (),
+    when: tuple[int, int, int, int, int, int] = (2026, 1, 2, 3, 4, 6),
+) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, raw in files.items():
-            archive.writestr(name, raw)
+            archive.writestr(zipfile.ZipInfo(name, when), raw, zipfile.ZIP_DEFLATED)
         for name in links:
             info = zipfile.ZipInfo(name)
             info.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -108,6 +114,226 @@ def test_one_zip_of_one_student(tmp_path: Path, name: str) -> None:
     write(tmp_path, {"ada.zip": zipped({name: b"1"})})
     (only,) = collect(tmp_path / "ada.zip", LAB)
     assert (only.student_id, content(only)) == ("ada", {NOTEBOOK: b"1"})
+
+
+def test_files_of_one_student_on_canvas_belong_together(tmp_path: Path) -> None:
+    """Canvas puts all files side by side; a number tells people of one name apart."""
+    folder = write(
+        tmp_path / "in",
+        {
+            f"doejane_11_501_{LAB}.ipynb": b"first",
+            f"doejane_11_603_{LAB}-1.ipynb": b"handed in again",
+            "doejane_11_502_bandit.safetensors": b"weights",
+            f"doejane_LATE_12_504_{LAB}.ipynb": b"another Jane",
+            "roejo_13_505_essay.pdf": b"no notebook",
+            "anon_x7Yz_506_lab.ipynb": b"6",
+            "LATE_anon_Ab12_507_lab.ipynb": b"7",
+            "zadehali_14_text.html": b"sorry",
+        },
+    )
+    for source in (folder, write(tmp_path / "zip", {"submissions.zip": folded(folder)})):
+        found = collect(source, LAB)
+        assert by_student(found) == {
+            "anon_Ab12": {"lab.ipynb": b"7"},
+            "anon_x7Yz": {"lab.ipynb": b"6"},
+            "doejane_11": {NOTEBOOK: b"handed in again", "bandit.safetensors": b"weights"},
+            "doejane_12": {NOTEBOOK: b"another Jane"},
+            "roejo": {"essay.pdf": b"no notebook"},
+            "zadehali": {"text.html": b"sorry"},
+        }
+        late = {s.student_id for s in found if "late" in s.note}
+        assert late == {"anon_Ab12", "doejane_12"}
+
+
+def folded(folder: Path) -> bytes:
+    """The files of a folder as the one zip that a learning platform would give."""
+    files = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file()}
+    return zipped(files)
+
+
+def test_moodle_names_a_folder_or_the_start_of_a_file(tmp_path: Path) -> None:
+    folder = "Jürgen Weiß_31_assignsubmission_file_"
+    text = "Jürgen Weiß_31_assignsubmission_onlinetext_/onlinetext.html"
+    flat = "Ada O’Neil (Ms)_32_assignsubmission_file"
+    write(
+        tmp_path,
+        {
+            f"{folder}/{NOTEBOOK}": b"1",
+            f"{folder}/timestamp.txt": b"1999-01-01 00:00:00 UTC",
+            text: b"see the file",
+            f"{flat}_{NOTEBOOK}": b"2",
+            f"{flat}_data.csv": b"3",
+            f"Cy Twombly_33_assignsubmission_file_/{LAB}-submission.zip": zipped(
+                {f"{LAB}/{NOTEBOOK}": b"4"}
+            ),
+        },
+    )
+    assert by_student(collect(tmp_path, LAB)) == {
+        "Ada O’Neil (Ms)": {NOTEBOOK: b"2", "data.csv": b"3"},
+        "Cy Twombly": {NOTEBOOK: b"4"},
+        "Jürgen Weiß": {NOTEBOOK: b"1"},
+    }
+
+
+def test_one_zip_of_moodle_with_one_student(tmp_path: Path) -> None:
+    inner = zipped({f"{LAB}/{NOTEBOOK}": b"4"})
+    name = f"Cy Twombly_33_assignsubmission_file_/{LAB}-submission.zip"
+    write(tmp_path, {"class.zip": zipped({name: inner})})
+    assert by_student(collect(tmp_path / "class.zip", LAB)) == {"Cy Twombly": {NOTEBOOK: b"4"}}
+
+
+def test_of_attempts_on_blackboard_the_latest_counts(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            f"Lab 0_jdoe_attempt_2026-03-09-10-00-00_{NOTEBOOK}": b"late but better",
+            f"Lab 0_jdoe_attempt_2026-03-01-23-59-59_{NOTEBOOK}": b"early",
+            "Lab 0_jdoe_attempt_2026-03-09-10-00-00_x.csv": b"1",
+            "Lab 0_jdoe_attempt_2026-03-09-10-00-00.txt": b"Name: Jane Doe (jdoe)",
+            f"Lab_0_roe_x_attempt_2026-03-01-10-00-00_y_jdoe_attempt_2027-01-01-00-00-00_{LAB}"
+            ".ipynb": b"Roe's, whatever the name goes on to say",
+        },
+    )
+    roster = {i: Student(i) for i in ("jdoe", "roe_x")}
+    jdoe, roe = collect(tmp_path, LAB, roster)
+    assert content(jdoe) == {NOTEBOOK: b"late but better", "x.csv": b"1"}
+    assert jdoe.note.startswith("handed in twice: Lab 0_jdoe_attempt_2026-03-09")
+    assert roe.student_id == "roe_x"
+    assert list(content(roe).values()) == [b"Roe's, whatever the name goes on to say"]
+
+
+EARLY, LATE = "2026-03-01 12:00:00.123456 UTC", "2026-03-02 08:00:00.000001 UTC"
+
+
+def in_exchange(folder: Path) -> Path:
+    """What nbgrader's exchange of a course looks like."""
+    inbound = folder / "course101" / "inbound"
+    (folder / "course101" / "outbound" / LAB).mkdir(parents=True)
+    write(
+        inbound,
+        {
+            f"ada+{LAB}+{EARLY}+cYt-b_9xQ1w=/{NOTEBOOK}": b"early",
+            f"ada+{LAB}+{LATE}+aaaaaaaaaaaa/{NOTEBOOK}": b"late",
+            f"ada+{LAB}+{LATE}+aaaaaaaaaaaa/timestamp.txt": b"1999-01-01 00:00:00 UTC",
+            "ada+lab01_other+2027-01-01 00:00:00.0 UTC+bbbb/lab01_other.ipynb": b"other",
+            f"c+d+{LAB}+{EARLY}/{NOTEBOOK}": b"no random part, a plus in the name",
+        },
+    )
+    return folder
+
+
+@pytest.mark.parametrize("below", ["", "course101", "course101/inbound"])
+def test_an_exchange_of_nbgrader(tmp_path: Path, below: str) -> None:
+    """The latest attempt counts, at the time that nbgrader put into the folder's name."""
+    ada, c = collect(in_exchange(tmp_path) / below, LAB)
+    assert content(ada) == {NOTEBOOK: b"late", "timestamp.txt": LATE.encode()}
+    assert ada.note.startswith("handed in twice: ada+")
+    assert c.student_id == "c+d"
+    assert content(c)["timestamp.txt"] == EARLY.encode()
+
+
+def test_attempts_are_ordered_by_moment_not_by_text(tmp_path: Path) -> None:
+    times = ("2026-03-01 23:30:00 EST", "2026-03-02 01:00:00 UTC", "soon", "2026-13-99 0:0 UTC")
+    write(tmp_path, {f"inbound/ada+{LAB}+{t}+x/{NOTEBOOK}": t.encode() for t in times})
+    found = {s.student_id: s for s in collect(tmp_path, LAB)}
+    assert content(found["ada"])[NOTEBOOK] == b"2026-03-01 23:30:00 EST"
+
+
+def test_an_exchange_of_several_courses_asks_which(tmp_path: Path) -> None:
+    in_exchange(tmp_path)
+    (tmp_path / "course102" / "inbound").mkdir(parents=True)
+    (tmp_path / "course102" / "outbound").mkdir()
+    with pytest.raises(CollectError, match=r"courses \(course101, course102\): name one"):
+        collect(tmp_path, LAB)
+
+
+def test_a_folder_in_another_students_name_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody can write into an exchange, so the folder's user counts, if it is a student."""
+    inbound = write(
+        tmp_path / "inbound",
+        {
+            f"ada+{LAB}+{EARLY}+aaaa/{NOTEBOOK}": b"Ada's",
+            f"ada+{LAB}+{LATE}+eeee/{NOTEBOOK}": b"Eve's, in Ada's name",
+            f"eve+{LAB}+{EARLY}+ffff/{NOTEBOOK}": b"Eve's",
+            f"bob+{LAB}+{EARLY}+gggg/{NOTEBOOK}": b"a service account's",
+            f"zoe+{LAB}+{EARLY}+eeee/{NOTEBOOK}": b"Eve's, in Zoe's name",
+        },
+    )
+    users = {"aaaa": "ada", "eeee": "eve", "ffff": "eve", "gggg": "jovyan"}
+    monkeypatch.setattr(listing, "_owner", lambda path: users[path.name[-4:]])
+    found = {s.student_id: s for s in collect(inbound, LAB)}
+    assert content(found["ada"])[NOTEBOOK] == b"Ada's"
+    assert found["ada"].note == "a folder in this name belongs to eve: left out"
+    assert content(found["eve"])[NOTEBOOK] == b"Eve's"
+    assert content(found["bob"])[NOTEBOOK] == b"a service account's"
+    assert found["zoe"].read is None
+    assert "belongs to eve" in found["zoe"].problem
+
+
+def test_the_roster_tells_who_a_learning_platform_means(tmp_path: Path) -> None:
+    text = "Student;ID;SIS Login ID\n"
+    text += "    Points Possible;;\nDoe-Smith, Jane;11;js7\nWeiß, Jürgen;12;jw1\nDoe, Jo;13;jd2\n"
+    roster = read_roster(write(tmp_path, {"r.csv": text.encode()}) / "r.csv")
+    folder = write(
+        tmp_path / "in",
+        {
+            f"doesmithjane_99_1_{LAB}.ipynb": b"by name",
+            f"weis_12_2_{LAB}.ipynb": b"by number",
+            "Jo Doe_1234_assignsubmission_file_/x.ipynb": b"by name, first name first",
+            f"roe_14_4_{LAB}.ipynb": b"a stranger",
+        },
+    )
+    found = collect(folder, LAB, roster)
+    assert {s.student_id: s.note for s in found} == {
+        "js7": "",
+        "jw1": "",
+        "jd2": "",
+        "roe": "not on the roster",
+    }
+    assert all(s.read is not None for s in found)
+
+
+def test_of_two_with_one_name_none_is_guessed(tmp_path: Path) -> None:
+    roster = {i: Student(i, "Jo", "Doe") for i in ("jd1", "jd2")}
+    folder = write(tmp_path / "in", {f"doejo_7_8_{LAB}.ipynb": b"1"})
+    found = {s.student_id: s for s in collect(folder, LAB, roster)}
+    assert found["jd1"].read is found["jd2"].read is None
+    assert found["doejo"].note == "not on the roster"
+
+
+def test_several_zips_of_one_student(tmp_path: Path) -> None:
+    """The one with the latest file counts; beside a notebook a zip brings the other files."""
+    old, new = (zipped({NOTEBOOK: b"old"}), zipped({NOTEBOOK: b"new"}, when=(2026, 5, 1, 9, 0, 0)))
+    write(
+        tmp_path,
+        {
+            "ada/b.zip": old,
+            "ada/a.zip": new,
+            f"bob/{NOTEBOOK}": b"outside",
+            f"bob/{LAB}-submission.zip": zipped({f"{LAB}/{NOTEBOOK}": b"x", f"{LAB}/w.st": b"w"}),
+            "bob/broken.zip": b"PK no zip",
+            "cy/work.7z": b"7z",
+            "dan.rar": b"Rar!",
+        },
+    )
+    ada, bob, cy, dan = collect(tmp_path, LAB)
+    assert content(ada) == {NOTEBOOK: b"new"}
+    assert content(bob)[NOTEBOOK] == b"outside"
+    assert content(bob)["w.st"] == b"w"
+    assert cy.read is not None
+    assert cy.read().notes == ("work.7z: only zips are opened",)
+    assert dan.problem == "a .rar is not opened: hand in a zip"
+
+
+def test_a_students_own_folder_is_one_submission(tmp_path: Path) -> None:
+    write(tmp_path, {f"ada/{LAB}/{NOTEBOOK}": b"1", "ada/lab01_other/x.ipynb": b"2"})
+    for folder in (tmp_path / "ada", tmp_path / "ada" / LAB):
+        (only,) = collect(folder, LAB)
+        assert content(only) == {NOTEBOOK: b"1"}
+    (one,) = collect(tmp_path / "ada" / LAB / NOTEBOOK, LAB)
+    assert content(one) == {NOTEBOOK: b"1"}
 
 
 def test_the_roster_names_who_is_missing_and_who_is_meant(tmp_path: Path) -> None:
@@ -222,6 +448,91 @@ def test_zips_that_are_refused(
     assert content(bob) == {NOTEBOOK: b"1"}
 
 
+def test_what_one_student_hands_in_never_stops_a_zip_of_a_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handed_in, "MAX_TOTAL_BYTES", 1 << 20)
+    monkeypatch.setattr(handed_in, "MAX_FILE_BYTES", 1 << 20)
+    monkeypatch.setattr(handed_in, "MAX_FILES", 20)
+    raw = zipped(
+        {
+            f"ada/{LAB}/{NOTEBOOK}": b"1",
+            "bomb/zeros": bytes(2 << 20),
+            "bomb.zip": zipped({"zeros": bytes(2 << 20)}),
+            "locked.zip": locked(zipped({NOTEBOOK: b"2"})),
+            **{f"many/{i}": b"" for i in range(30)},
+            "sly/../../etc/passwd": b"x",
+            f"sly/{NOTEBOOK}": b"3",
+            "void/": b"",
+            **{f"large{i}/{NOTEBOOK}": b"x" * 700_000 for i in range(3)},  # above it together
+        },
+        links=("tied/passwd",),
+    )
+    write(tmp_path, {"class.zip": raw})
+    found = {s.student_id: s for s in collect(tmp_path / "class.zip", LAB)}
+    assert content(found["ada"]) == {NOTEBOOK: b"1"}
+    assert content(found["sly"]) == {NOTEBOOK: b"3"}
+    assert content(found["large2"]) == {NOTEBOOK: b"x" * 700_000}
+    assert content(found["void"]) == {}
+    for name, said in (("bomb", "MiB"), ("locked", "password"), ("many", "20 files")):
+        read = found[name].read
+        assert read is not None
+        with pytest.raises(RefusedError, match=said):
+            read()
+    assert found["sly"].read is not None
+    assert "a path out of the zip" in found["sly"].read().notes[0]
+
+
+def locked(raw: bytes) -> bytes:
+    """A zip that says that its files are encrypted."""
+    changed = bytearray(raw)
+    for start, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        changed[raw.index(start) + offset] |= 1
+    return bytes(changed)
+
+
+def test_a_zip_of_too_many_entries_is_refused_before_they_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handed_in, "MAX_FILES", 2)
+    monkeypatch.setattr(zipfile, "ZipFile", pytest.fail)
+    with pytest.raises(RefusedError, match="more than 2 files"):
+        unpack.read_zip(unpack.ENTRY * 41)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_zip_with_any_byte_changed_is_read_or_refused(seed: int) -> None:
+    """Lengths, offsets, counts and methods that lie, zip64 among them."""
+    raw = bytearray(zipped({NOTEBOOK: b"x" * 99, "b": b"y"}))
+    rng = random.Random(seed)
+    for _ in range(rng.randrange(1, 9)):
+        raw[rng.randrange(len(raw))] = rng.choice((0, 1, 0x7F, 0xFF, rng.randrange(256)))
+    with contextlib.suppress(RefusedError):
+        assert all(safe_member(name) == name for name in unpack.read_zip(bytes(raw)).content)
+
+
+def test_names_in_zips(tmp_path: Path) -> None:
+    """UTF-8 that does not say so, code page 437, both forms of an umlaut, one name twice."""
+    odd = {"über.csv": b"1", "re\u0301sume\u0301.txt": b"2", "CON": b"3", "x.txt": b"4"}
+    raw = zipped(odd | {"X.TXT": b"5", "y.txt": b"6", "z.txt": b"7"})
+    raw = raw.replace(b"z.txt", b"y.txt")  # the last one counts, as wherever zips are opened
+    for at in [i for i in range(len(raw)) if raw[i : i + 4] in (b"PK\x03\x04", b"PK\x01\x02")]:
+        flag = at + (7 if raw[at + 2] == 3 else 9)
+        raw = raw[:flag] + bytes([raw[flag] & ~8]) + raw[flag + 1 :]
+    files = unpack.read_zip(raw)
+    assert files.content == {
+        "über.csv": b"1",
+        "résumé.txt": b"2",
+        "CON": b"3",
+        "x.txt": b"4",
+        "X.TXT": b"5",
+        "y.txt": b"7",
+    }
+    assert files.notes == ("y.txt: it is in the zip twice, the last one counts",)
+    dos = zipped({"~ber.csv": b"1"}).replace(b"~ber", b"\x81ber")
+    assert list(unpack.read_zip(dos).content) == ["über.csv"]
+
+
 def test_a_folder_that_is_too_large_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +564,18 @@ def test_a_folder_that_is_too_large_is_refused(
         "[a]",
         "",
         "x" * 129,
+        "漢" * 100,
+        ".hidden",
+        ".",
+        "a\u202eb",
+        "a\u200bb",
+        "＝1+1",
+        "a\tb",
+        "\udcff",
+        "a;b",
+        'a"b',
+        "a\\b",
+        "\u0301a",
     ],
 )
 def test_ids_that_are_not_usable(name: str) -> None:
@@ -260,7 +583,11 @@ def test_ids_that_are_not_usable(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a", "ada.leon", "o'neil, a"[:6], "Jürgen Weiß", "s-12_3", "a@b.c"]
+    "name",
+    [
+        *("a", "ada.leon", "o'neil", "Jürgen Weiß", "s-12_3", "a@b.c", "O’Neil, Ada (Ms.)", "_x"),
+        *("नमस्ते", "Gal·la", "王小明", "a+b", "CON", "x" * 128),
+    ],
 )
 def test_ids_that_are(name: str) -> None:
     assert not bad_id(name)
@@ -272,6 +599,18 @@ def test_a_hostile_name_costs_its_own_student_only(tmp_path: Path) -> None:
     assert hostile.read is None
     assert hostile.problem.startswith("a student's id")
     assert content(ada) == {NOTEBOOK: b"2"}
+
+
+def test_names_that_cannot_be_written_or_told_apart_have_a_row_each(tmp_path: Path) -> None:
+    names = (b"\xff\xfe", b"\xff\xfd", b"a\nb", b"a\rb", b"x" * 200, b"x" * 201)
+    for name in names:
+        write(tmp_path / os.fsdecode(name), {f"{LAB}/{NOTEBOOK}": b"1"})
+    write(tmp_path, {f".hidden/{LAB}/{NOTEBOOK}": b"1", ".config/x": b"2"})
+    found = collect(tmp_path, LAB)
+    assert len(found) == len(names) + 1
+    assert all(s.problem and bad_id(s.student_id) for s in found)
+    assert all(s.student_id.isprintable() and len(s.student_id) < 100 for s in found)
+    "".join(s.student_id for s in found).encode()
 
 
 def test_names_are_shown_without_control_characters() -> None:
@@ -294,6 +633,21 @@ def test_rosters(tmp_path: Path, text: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "Student ID;First Name;Surname;Email address\r\nada;Ada;Weiß;a@b.c\r\n".encode(),
+        "ID number\tFirst name\tLast name\tE-mail\nada\tAda\tWeiß\ta@b.c\n".encode("utf-16"),
+        "sep=;\r\nUSERNAME;vorname;nachname;mail\r\n ada ;Ada;Weiß;a@b.c\r\n".encode("cp1252"),
+        b'\xef\xbb\xbf"SIS Login ID","Student","email"\n"ada","Wei\xc3\x9f, Ada","a@b.c"\n\n',
+        "Participant|Login|Full name|Email\nx|ada|Weiß, Ada|a@b.c\n".encode(),
+    ],
+)
+def test_rosters_as_spreadsheets_and_platforms_write_them(tmp_path: Path, raw: bytes) -> None:
+    write(tmp_path, {"roster.csv": raw})
+    assert read_roster(tmp_path / "roster.csv") == {"ada": Student("ada", "Ada", "Weiß", "a@b.c")}
+
+
 def test_a_roster_may_be_a_plain_list(tmp_path: Path) -> None:
     write(tmp_path, {"roster.txt": b"ada\n\nbob\n"})
     assert list(read_roster(tmp_path / "roster.txt")) == ["ada", "bob"]
@@ -305,6 +659,12 @@ def test_a_roster_may_be_a_plain_list(tmp_path: Path) -> None:
         (b"ada\nada\n", "twice"),
         (b"=1+1\n", "is made of letters"),
         (b"\xff\xfe\xfa", "cannot be read"),
+        (b"PK\x03\x04...", "an Excel workbook: save it as CSV"),
+        (b"", "names nobody"),
+        (b"student_id,email\n", "names nobody"),
+        (b"First name,Last name,Email\nAda,Leon,a@b.c\n", "has no column student_id"),
+        (b"id,email\nada,a@b.c\n,x@y.z\n", "line 3 of the roster .* has the id ''"),
+        (b"id\nada\n\nAda\nada\n", "line 5 of the roster .* names ada twice"),
     ],
 )
 def test_rosters_that_are_refused(tmp_path: Path, raw: bytes, said: str) -> None:
