@@ -109,7 +109,7 @@ def measure(sizes: list[int]) -> dict[str, Any]:
     runs_ = {size: kept.part(NAME, str(size), lambda size=size: pieces(size)) for size in sizes}
     largest = max(sizes)
     points = curve(runs_[largest])
-    thinned = points[:: max(len(points) // 400, 1)]
+    thinned = points[:: max(len(points) // 250, 1)]
     costs = {f"{size} submissions": cost(parts, size) for size, parts in runs_.items()}
     keys = ("seconds a submission", "seconds a submission at work", "CPU seconds a submission")
     before, last = list(costs.values())[-2:] if len(sizes) > 1 else [*costs.values()] * 2

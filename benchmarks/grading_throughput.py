@@ -139,10 +139,13 @@ def breakdown(
     return {name: round(value, 2) for name, value in parts.items()}
 
 
-def ours_alone(parts: dict[str, float]) -> float:
-    """Return what we add: all that is neither nbgrader's bookkeeping nor the student's process."""
-    theirs = {f"writer: {name}" for name in sampling.NBGRADER} | {"student's process"}
-    return round(sum(value for name, value in parts.items() if name not in theirs), 2)
+def sides(parts: dict[str, float]) -> dict[str, float]:
+    """Return the parts by whose they are: nbgrader's bookkeeping, the student's process, ours."""
+    nbgrader = sum(parts.get(f"writer: {name}", 0.0) for name in sampling.NBGRADER)
+    student = parts["student's process"]
+    found = {"nbgrader": nbgrader, "student": student}
+    found["grader"] = sum(parts.values()) - nbgrader - student
+    return {name: round(value, 2) for name, value in found.items()}
 
 
 def measure(size: int, repetitions: int, workers: list[int]) -> dict[str, Any]:
@@ -196,12 +199,7 @@ def measure(size: int, repetitions: int, workers: list[int]) -> dict[str, Any]:
         "machine": {**runs.machine(), "tier": profiles[0]["tier"]},
         "methods": methods,
         "breakdown": parts,
-        "added": {
-            "beside nbgrader and the student's process, CPU ms": ours_alone(parts),
-            "nbgrader's bookkeeping, CPU ms": round(
-                sum(parts.get(f"writer: {name}", 0.0) for name in sampling.NBGRADER), 2
-            ),
-        },
+        "added, CPU ms": sides(parts),
         "raw": {
             "stock": [_short(run) for run in graded],
             **{_workers(count): [_short(run) for run in made] for count, made in ours.items()},

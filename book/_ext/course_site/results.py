@@ -23,6 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 Record = Mapping[str, Any]
 MOST_COLUMNS = 5
 SPREAD = {"count", "mean", "sd", "stderr"}
+REPEATED = {"median", "low", "high"}
 DESCRIBED = {"date", "device", "device_name", "versions", "settings", "methods", "exact"}
 
 
@@ -48,6 +49,8 @@ def cell(value: Any) -> str | None:
         digits = max(0, 1 - math.floor(math.log10(value["stderr"]))) if value["stderr"] else 3
         mean = f"{value['mean']:.{digits}f} ± {value['stderr']:.{digits}f}".replace("-", "−")
         return f"{mean} (sd {number(value['sd'])}, n = {number(value['count'])})"
+    if value.keys() == REPEATED:
+        return f"{number(value['median'])} ({number(value['low'])} to {number(value['high'])})"
     if "0.5" in value:  # quantiles
         low, high = number(value["0.01"]), number(value["0.99"])
         return f"{number(value['0.5'])} (98% from {low} to {high})"
