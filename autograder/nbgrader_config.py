@@ -6,9 +6,11 @@ to it (late penalties, exporters), which `grade` obeys too.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+DB_URL = "AUTOGRADER_DB_URL"  # an environment variable: only its user can read what it holds
 FILE = "nbgrader_config.py"
 TEXT = '''\
 """nbgrader's configuration of this course. Your own settings can follow at the end."""
@@ -59,6 +61,8 @@ def configure(c: Any, course: Path) -> None:
 
     c.merge(release_config())
     c.CourseDirectory.root = str(course)
+    if url := os.environ.get(DB_URL):
+        c.CourseDirectory.db_url = url
     c.Autograde.sanitize_preprocessors = list(SANITIZE)
     c.Autograde.autograde_preprocessors = list(AUTOGRADE)
     c.Autograde.pre_convert_hook = f"{ROAD}.drop_links"
