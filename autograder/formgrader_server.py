@@ -26,8 +26,10 @@ from jinja2.ext import Extension
 from nbgrader.server_extensions.formgrader import apihandlers, handlers
 from nbgrader.server_extensions.formgrader.base import BaseHandler, check_xsrf
 from nbgrader.server_extensions.formgrader.formgrader import FormgradeExtension
+from nbgrader.utils import is_grade, is_solution
 from tornado import web
 
+from autograder.course import read_notebook
 from autograder.pages import PageExporter, Resources
 
 NONCE = secrets.token_urlsafe(24)  # in no page that a student sees
@@ -83,6 +85,17 @@ class FormgradePage(PageExporter):
         environment: Environment = super()._create_environment()  # type: ignore[no-untyped-call]
         environment.add_extension(OwnScripts)
         return environment
+
+    def model_answers(self, resources: Resources) -> dict[str, str]:
+        """The instructor's own answers to what is graded by hand."""
+        lab, root = resources["assignment_id"], Path(self.config.CourseDirectory.root)
+        path = root / "source" / lab / f"{lab}.ipynb"
+        cells = read_notebook(path).cells if path.is_file() else []
+        return {
+            cell.metadata.nbgrader.grade_id: cell.source
+            for cell in cells
+            if cell.cell_type == "markdown" and is_grade(cell) and is_solution(cell)
+        }
 
     def from_notebook_node(  # type: ignore[override]
         self, nb: Any, resources: Resources | None = None, **options: Any

@@ -39,6 +39,7 @@ AUTOGRADE = (
     f"{ROAD}.SaveRefereeGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
 )
+FEEDBACK = ("autograder.pages.Grades", "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor")
 
 
 def write(course: Path) -> Path:
@@ -69,4 +70,5 @@ def configure(c: Any, course: Path) -> None:
     c.RebuildCells.course = str(course)
     c.RefereeExecute.course = str(course)
     c.GenerateFeedback.exporter_class = "autograder.pages.FeedbackExporter"
+    c.GenerateFeedback.preprocessors = list(FEEDBACK)
     c.HTMLExporter.filters = {"markdown2html": "autograder.pages.safe_markdown"}

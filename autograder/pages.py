@@ -19,6 +19,7 @@ from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from nbformat import NotebookNode
+from nbgrader.preprocessors import GetGrades
 
 from autograder.markup import formula, safe_html
 
@@ -36,8 +37,23 @@ OPENERS = re.compile(r"\\\\\[|\\\\\(|\\begin\{")  # for each one the rest is sea
 PICTURE = re.compile(r'<img (?=(?:(?:src|width|height|title)="[^"]*"\s*)+>)')
 MATHJAX = re.compile(r"<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->", re.DOTALL)
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:"
-META = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+HEAD = f"""<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">"""
 CHARSET = '<meta charset="utf-8" />'
+STYLE = """<style>
+.rendered_html table { margin: .5em 0; } summary { display: list-item; cursor: pointer; }
+.rendered_html th, .rendered_html td { padding: .2em .8em .2em 0; vertical-align: top; }
+.rendered_html th { text-align: left; }
+.rendered_html img { max-width: 100%; } .highlight .err { border: 0; } math { font-size: 1.1em; }
+div.output_area pre, .rendered_html pre { overflow-x: auto; }
+.nbgrader_cell .panel-heading { height: auto !important; min-height: 37px; overflow: hidden; }
+@media (max-width: 700px) {
+  .container, #notebook-container { padding: 0 .3em; } .panel-body { padding: .4em; }
+}
+@media print { .container { width: 100%; } pre { white-space: pre-wrap; } }
+</style>"""
+MODEL_ANSWER = "<details><summary><b>Model answer</b></summary>{}</details>"
+CONTENTS = re.compile(r'(<a href="#(?:test-)?([^"]+)">)(?:Test cell|Coding free-response)</a>')
 
 
 @pass_context
@@ -112,6 +128,10 @@ class PageExporter(HTMLExporter):
     details, pictures still get an alternative text.
     """
 
+    def model_answers(self, resources: Resources) -> dict[str, str]:
+        """What is shown below a written answer, by the cell's grade id: nothing, to a student."""
+        return {}
+
     def from_notebook_node(  # type: ignore[override]  # as in nbconvert itself
         self, nb: NotebookNode, resources: Resources | None = None, **options: Any
     ) -> tuple[str, Resources]:
@@ -123,6 +143,7 @@ class PageExporter(HTMLExporter):
         widgets = of_output(notebook_metadata=this._nb_metadata, parent=self, resources=resources)
         highlight = of_code(pygments_lexer=LEXER, parent=self)
         left = MAX_RENDERED_CHARS
+        answers = self.model_answers(resources)
 
         def highlighted(source: str, **_: Any) -> str:
             nonlocal left
@@ -135,14 +156,30 @@ class PageExporter(HTMLExporter):
         def rendered(context: Context, source: str) -> str:
             nonlocal left
             left -= len(PASTED.sub("", source))
-            return safe_markdown(context, source) if left >= 0 else _plain(source)
+            text = safe_markdown(context, source) if left >= 0 else _plain(source)
+            cell = context.get("cell")  # none where a comment is shown
+            answer = cell and answers.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
+            return f"{text}{MODEL_ANSWER.format(_rendered_prose(answer))}" if answer else text
 
         this.register_filter("filter_data_type", widgets)
         this.register_filter("highlight_code", highlighted)
         this.register_filter("markdown2html", rendered)
         page, made = TemplateExporter.from_notebook_node(self, nb, resources, **options)
-        page = MATHJAX.sub("", page, count=1)
+        page = MATHJAX.sub("", page, count=1).replace("</head>", f"{STYLE}\n</head>", 1)
         return PICTURE.sub('<img alt="a picture without a description" ', page), made
+
+
+class Grades(GetGrades):  # type: ignore[misc]
+    """Tells the page of a student's feedback what was given, and what nobody has looked at yet."""
+
+    def _get_score(self, cell: NotebookNode, resources: Resources) -> None:
+        super()._get_score(cell, resources)
+        grade_id = cell.metadata.nbgrader.grade_id
+        grade = self.gradebook.find_grade(
+            grade_id, self.notebook_id, self.assignment_id, self.student_id
+        )
+        if grade.needs_manual_grade and grade.manual_score is None and grade.auto_score is None:
+            resources.setdefault("waiting", []).append(grade_id)
 
 
 class FeedbackExporter(PageExporter):
@@ -153,4 +190,13 @@ class FeedbackExporter(PageExporter):
     ) -> tuple[str, Resources]:
         """Return the page of a notebook."""
         page, made = super().from_notebook_node(nb, resources, **options)
-        return page.replace(CHARSET, f"{CHARSET}\n{META}", 1), made
+        page = page.replace("<html>", '<html lang="en">', 1)
+        page = page.replace(CHARSET, f"{CHARSET}\n{HEAD}", 1)
+        page = CONTENTS.sub(r"\1<code>\2</code></a>", page)
+        for grade_id in made.get("waiting", ()):
+            place = re.compile(
+                rf'(<a (?:href="#|name="){re.escape(grade_id)}">(?:Written response)?</a>[^#]*?)'
+                r"Score: [\d.]+ / ([\d.]+)"
+            )
+            page = place.sub(r"\1not graded yet, \2 points", page)
+        return page, made
