@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         options.add_argument(
             "--incomplete",
             action="store_true",
-            help="export although written answers are not graded yet",
+            help="export although answers are not graded yet",
         )
         if name == "csv":
             continue

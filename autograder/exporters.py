@@ -39,9 +39,7 @@ class LabExporter(ExportPlugin):  # type: ignore[misc]
 
     default_file = "grades.csv"
 
-    incomplete = Bool(False, help="export although written answers are not graded yet").tag(
-        config=True
-    )
+    incomplete = Bool(False, help="export although answers are not graded yet").tag(config=True)
 
     def export(self, gradebook: Any) -> None:
         """Write the file, as ``nbgrader export`` asks for it."""
@@ -81,7 +79,7 @@ class LabExporter(ExportPlugin):  # type: ignore[misc]
         waiting = [mark for mark in students if mark.open]
         if waiting and not self.incomplete:
             count = sum(mark.open for mark in waiting)
-            answers = "1 written answer is" if count == 1 else f"{count} written answers are"
+            answers = "1 answer is" if count == 1 else f"{count} answers are"
             raise ExportError(
                 f"{answers} not graded yet ({named(waiting)}): grade them in formgrader first, or"
                 " use the option `incomplete`"

@@ -67,7 +67,7 @@ class Mark:
 
     @property
     def open(self) -> int:
-        """Written answers that wait for a person."""
+        """Answers that are not graded yet."""
         return sum(part.score is None for part in self.parts)
 
 
