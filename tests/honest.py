@@ -27,86 +27,13 @@ NAMES = {
     "rows": "returns scores totals rs episode_returns results",
     "row": "row q q_row values q_obs qs",
 }
-WORDS = [
-    "first",
-    "last",
-    "best",
-    "next",
-    "value",
-    "reward",
-    "of",
-    "the",
-    "state",
-    "action",
-    "a",
-    "in",
-    "terminal",
-    "no",
-    "future",
-    "discount",
-    "sum",
-    "backwards",
-    "loop",
-    "over",
-    "all",
-    "steps",
-    "ties",
-    "random",
-    "explore",
-    "greedy",
-    "policy",
-    "target",
-    "update",
-    "table",
-    "move",
-    "towards",
-    "numerically",
-    "stable",
-    "subtract",
-    "max",
-    "so",
-    "exp",
-    "does",
-    "not",
-    "overflow",
-    "here",
-    "we",
-    "need",
-    "this",
-    "because",
-    "stop",
-    "when",
-    "episode",
-    "ends",
-    "keep",
-    "going",
-    "see",
-    "slides",
-    "week",
-    "notes",
-    "equation",
-    "eq",
-    "6",
-    "8",
-    "from",
-    "lecture",
-    "check",
-    "shape",
-    "should",
-    "be",
-    "fine",
-    "works",
-    "now",
-    "finally",
-    "careful",
-    "dont",
-    "forget",
-    "todo",
-    "ask",
-    "trick",
-    "simple",
-    "version",
-]
+WORDS = """
+first last best next value reward of the state action a in terminal no future discount sum
+backwards loop over all steps ties random explore greedy policy target update table move
+towards numerically stable subtract max so exp does not overflow here we need this because
+stop when episode ends keep going see slides week notes equation eq 6 8 from lecture check
+shape should be fine works now finally careful dont forget todo ask trick simple version
+"""
 STUBS = {
     "discounted_return": "def discounted_return(rewards, gamma):",
     "softmax": "def softmax(logits, temperature):",
@@ -161,7 +88,7 @@ def _cell(name: str, body: str, habits: Habits) -> str:
     for line in body.strip("\n").splitlines():
         indent = " " * (len(line) - len(line.lstrip()))
         if habits.likes(habits.comments):
-            words = " ".join(habits.random.sample(WORDS, habits.random.randint(2, 7)))
+            words = " ".join(habits.random.sample(WORDS.split(), habits.random.randint(2, 7)))
             lines.append(f"    {indent}# {words}")
         lines.append("    " + line)
     text = "\n".join(lines)
@@ -424,7 +351,7 @@ def renamed(answer: str, seed: int) -> str:
     for name in sorted(local):
         new = "".join(random.choice("abcdefghijklmnop") for _ in range(6))
         body = re.sub(rf"(?<![\w.]){name}\b(?!=[a-z])", new, body)
-    body = re.sub(r"#.*", lambda _: "# " + " ".join(random.sample(WORDS, 4)), body)
+    body = re.sub(r"#.*", lambda _: "# " + " ".join(random.sample(WORDS.split(), 4)), body)
     lines = []
     for line in body.splitlines():
         lines.append(line.replace(" = ", "=").replace(" * ", "*"))
