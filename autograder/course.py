@@ -10,11 +10,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbformat import NotebookNode
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import create_engine, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -24,11 +26,18 @@ from autograder.discover import LoadedLab
 from autograder.errors import LabError
 from autograder.records import grade_cells
 
+if TYPE_CHECKING:
+    from autograder.gradebook import OneSession
+
 SEED_FILE = "seed"
 
 
 class CourseError(ValueError):
     """A course directory or gradebook that cannot be used, said in one sentence."""
+
+
+class LockedError(CourseError):
+    """A gradebook that another program did not let go of in time."""
 
 
 class Course:
@@ -41,7 +50,7 @@ class Course:
 
     def __init__(self, root: Path, db_url: str | None = None) -> None:
         self.root = root.resolve()
-        self.db_url = db_url or f"sqlite:///{self.root / 'gradebook.db'}"
+        self.db_url = _absolute(db_url) if db_url else f"sqlite:///{self.root / 'gradebook.db'}"
 
     @property
     def seed(self) -> int:
@@ -92,16 +101,16 @@ class Course:
         from autograder.release import release
 
         self.source(lab)
-        with self.gradebook():  # says what is wrong with it, if anything is
-            pass
-        with alembic_on_path():
+        with self.session() as session:
             try:
-                release(self.root, lab.name, db_url=self.db_url)
+                with session.part():
+                    release(self.root, lab.name, db_url=self.db_url)
             except LabError as error:
                 raise CourseError(
                     f"{error.message}; if cells of the lab were added or removed since submissions "
                     "were graded, it is a new assignment: grade it in a new course directory"
                 ) from None
+            session.commit()
         return self.release(lab.name)
 
     def source(self, lab: LoadedLab) -> NotebookNode:
@@ -128,16 +137,17 @@ class Course:
         return directory
 
     def enrol(self, students: Iterable[Student]) -> None:
-        """Note who is enrolled in the gradebook."""
-        with self.gradebook() as gradebook:
-            for student in students:
-                names = {
-                    "first_name": student.first_name,
-                    "last_name": student.last_name,
-                    "email": student.email,
-                }
-                given = {key: value for key, value in names.items() if value}
-                gradebook.update_or_create_student(student.student_id, **given)
+        """Note who is enrolled in the gradebook, with names where they are given.
+
+        Raises:
+            CourseError: if the gradebook cannot be used.
+        """
+        wanted = list(students)
+        with self.session() as session:
+            try:
+                _enrol(session, wanted)
+            except IntegrityError:  # another grader enrolled some of them at this moment
+                _enrol(session, wanted)
 
     def scores(self, lab: str) -> dict[str, dict[str, tuple[float | None, float | None]]]:
         """Return automatic and manual scores by student and by exercise or question.
@@ -190,29 +200,120 @@ class Course:
 
     @contextmanager
     def gradebook(self) -> Iterator[Any]:
-        """Open nbgrader's gradebook.
+        """Open nbgrader's gradebook, which is made where there is none.
+
+        Raises:
+            CourseError: if it cannot be opened, or another nbgrader made it.
+        """
+        from nbgrader.api import Gradebook
+
+        with alembic_on_path():
+            try:
+                self._check_version()
+                gradebook = Gradebook(self.db_url)
+            except CourseError:
+                raise
+            except Exception as error:
+                said = last_line(first_line(error))
+                kind = LockedError if "is locked" in said else CourseError
+                raise kind(f"the gradebook {self.shown_url} cannot be opened: {said}") from None
+        with gradebook:
+            yield gradebook
+
+    @contextmanager
+    def session(self, lookup: type[Any] | None = None) -> Iterator[OneSession]:
+        """Open nbgrader's gradebook to write much of it at once.
+
+        Args:
+            lookup: see `autograder.gradebook.OneSession`.
 
         Raises:
             CourseError: if it cannot be opened.
         """
         from nbgrader.api import Gradebook
 
-        with alembic_on_path():
-            try:
-                gradebook = Gradebook(self.db_url)
-            except Exception as error:
-                said = last_line(str(error).partition("\n")[0])
-                raise CourseError(
-                    f"the gradebook {self.shown_url} cannot be opened: {said}"
-                ) from None
-        with gradebook:
-            yield gradebook
+        from autograder.gradebook import OneSession
+
+        with self.gradebook():  # says what is wrong with it, if anything is
+            pass
+        session = OneSession(self.db_url, self.shown_url, lookup or Gradebook)
+        try:
+            with alembic_on_path():
+                yield session
+        finally:
+            session.close()
+
+    def _check_version(self) -> None:
+        """Refuse a gradebook with other tables than this nbgrader's, before it is written to."""
+        from alembic.script import ScriptDirectory
+        from alembic.util import CommandError
+        from nbgrader.dbutil import ALEMBIC_DIR
+
+        engine = create_engine(self.db_url, poolclass=NullPool)
+        file = engine.url.database
+        if engine.dialect.name == "sqlite" and not (file and Path(file).exists()):
+            return
+        with engine.connect() as connection:
+            tables = inspect(connection).get_table_names()
+            if "alembic_version" in tables:
+                version = connection.execute(text("SELECT version_num FROM alembic_version"))
+                found = version.scalar()
+            else:
+                found = None
+        script = ScriptDirectory(ALEMBIC_DIR)
+        if not tables or found == script.get_current_head():
+            return
+        try:
+            script.get_revision(found or "base")
+        except CommandError:
+            raise CourseError(
+                f"the gradebook {self.shown_url} was made by a newer nbgrader than this one"
+            ) from None
+        raise CourseError(
+            f"the gradebook {self.shown_url} was made by an older nbgrader: make a copy of it, "
+            "then run `nbgrader db upgrade` in the course directory"
+        )
 
     @property
     def shown_url(self) -> str:
         """The gradebook's address without its password."""
-        head, at, tail = self.db_url.rpartition("@")
-        return f"{head.partition('://')[0]}://…@{tail}" if at else self.db_url
+        url = make_url(self.db_url)
+        query = {k: "***" if "pass" in k.lower() else v for k, v in url.query.items()}
+        return url.set(query=query).render_as_string(hide_password=True)
+
+
+def _absolute(db_url: str) -> str:
+    """Return a gradebook's address that holds in whatever folder nbgrader works.
+
+    Raises:
+        CourseError: if it is none.
+    """
+    try:
+        url = make_url(db_url)
+    except ArgumentError:
+        raise CourseError(
+            "the gradebook's address is not of the form dialect://user:password@host/name"
+        ) from None
+    if url.drivername.startswith("sqlite") and url.database and url.database != ":memory:":
+        url = url.set(database=str(Path(url.database).resolve()))
+    return url.render_as_string(hide_password=False)
+
+
+def _enrol(session: OneSession, students: list[Student]) -> None:
+    from nbgrader.api import Student as Entry
+
+    with session.part():
+        entries = {entry.id: entry for entry in session.db.query(Entry)}
+        for student in students:
+            entry = entries.get(student.student_id)
+            if entry is None:
+                entry = entries[student.student_id] = Entry(id=student.student_id)
+                session.db.add(entry)
+            for key in ("first_name", "last_name", "email"):
+                value = getattr(student, key)
+                if value and getattr(entry, key) != value:
+                    setattr(entry, key, value)
+    session.commit()
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -266,8 +367,8 @@ def quiet() -> Iterator[list[str]]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the start of an error's message; SQLAlchemy's go on with the statement."""
-    return str(error).partition("\n")[0][:300]
+    """Return what an error says first; SQLAlchemy's go on with the statement."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0][:300]
 
 
 def last_line(text: str) -> str:

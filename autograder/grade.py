@@ -148,7 +148,7 @@ def grade(options: Options) -> int:
 
 def _grade(options: Options) -> int:
     from autograder import pipeline, referee  # with nbgrader, which takes a second to import
-    from autograder.course import Course, CourseError
+    from autograder.course import Course, CourseError, LockedError
 
     try:
         lab = discover.load(options.lab, options.labs)
@@ -166,7 +166,7 @@ def _grade(options: Options) -> int:
         course.enrol(Student(s.student_id) for s in submissions if not s.problem)
     except (UsageError, CollectError, CourseError, LabError, OSError) as error:
         print(f"grade: {error}", file=sys.stderr)
-        return UNUSABLE
+        return INTERRUPTED if isinstance(error, LockedError) else UNUSABLE
     return pipeline.Run(options, lab, course, release, journal).through(submissions)
 
 

@@ -32,9 +32,13 @@ Resources = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Ahead:
-    """A submission that was run and judged before nbgrader came to it."""
+    """A submission that was run and judged before nbgrader came to it.
 
-    digest: str
+    Attributes:
+        notebook: as preflight prepared it.
+    """
+
+    notebook: NotebookNode
     result: SubmissionResult
     notes: tuple[str, ...] = ()
 
@@ -45,11 +49,14 @@ class RebuildCells(NbGraderPreprocessor):  # type: ignore[misc]
     course = Unicode(help="the course directory").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
-        lab = resources["nbgrader"]["assignment"]
+        student, lab = resources["nbgrader"]["student"], resources["nbgrader"]["assignment"]
+        ahead = RefereeExecute.ahead.get((student, lab))
+        if ahead is not None and ahead.notebook == nb:
+            return nb, resources
         notes: list[str] = []
         rebuilt = preflight.rebuild(Course(Path(self.course)).release(lab), nb.cells, notes)
         for note in notes:
-            self.log.warning("%s: %s", resources["nbgrader"]["student"], note)
+            self.log.warning("%s: %s", student, note)
         return rebuilt, resources
 
 
@@ -73,8 +80,8 @@ class RefereeExecute(NbGraderPreprocessor):  # type: ignore[misc]
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         student, lab = resources["nbgrader"]["student"], resources["nbgrader"]["assignment"]
-        ahead = self.ahead.pop((student, lab), None)
-        if ahead is None or ahead.digest != cells_digest(nb):
+        ahead = self.ahead.get((student, lab))
+        if ahead is None or not _same_cells(ahead.notebook, nb):
             ahead = self._run(nb, lab, Path(resources["metadata"]["path"]))
         show(nb, ahead.result, ahead.notes)
         resources["referee"] = {item.name: item.points for item in ahead.result.exercises}
@@ -95,7 +102,7 @@ class RefereeExecute(NbGraderPreprocessor):  # type: ignore[misc]
             memory_limit=self.memory_limit,
             isolate=self.sandbox,
         )
-        return Ahead(cells_digest(nb), result, prepared.notes)
+        return Ahead(nb, result, prepared.notes)
 
 
 class SaveRefereeGrades(SaveAutoGrades):  # type: ignore[misc]
@@ -114,9 +121,10 @@ class SaveRefereeGrades(SaveAutoGrades):  # type: ignore[misc]
             raise RuntimeError(f"{name}: recorded {recorded}, but judged {judged.get(name)}")
 
 
-def cells_digest(nb: NotebookNode) -> str:
-    """Return what tells whether a notebook is the one that was run ahead."""
-    return repr([(cell.cell_type, cell.source) for cell in nb.cells])
+def _same_cells(one: NotebookNode, other: NotebookNode) -> bool:
+    """Whether the same would be run in both."""
+    sources = [[(cell.cell_type, cell.source) for cell in nb.cells] for nb in (one, other)]
+    return sources[0] == sources[1]
 
 
 # -- around nbgrader's converters ----------------------------------------------------------------

@@ -192,6 +192,7 @@ class Run:
             try:
                 if _in_gradebook(record):
                     writer.write(job.student_id, job.prepared, result)
+                    writer.commit()
             except RecordError as error:
                 failure = f"nbgrader could not record it ({error})"
         if failure:

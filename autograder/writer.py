@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from nbconvert.writers.files import FilesWriter
-from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import NbGraderException
 
-from autograder.course import Course, CourseError, alembic_on_path, last_line, quiet
-from autograder.nbgrader_road import Ahead, RefereeExecute, cells_digest
+from autograder.converters import PREPARED, AutogradePrepared, FeedbackFromMemory, OneByOne
+from autograder.course import Course, CourseError, last_line, quiet
+from autograder.gradebook import Lookup, OneSession
+from autograder.nbgrader_road import Ahead, RefereeExecute
 from autograder.preflight import Prepared
 from autograder.results import SubmissionResult
+from autograder.staging import Staging, replace_folder
 
-PREPARED = "prepared"
+# What is wrong with the machine, not with one student's files.
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 class RecordError(RuntimeError):
     """nbgrader could not record one submission; the message is its own."""
-
-
-class AutogradePrepared(Autograde):  # type: ignore[misc]
-    """nbgrader's autograding of what preflight prepared, whatever lies in ``submitted/``."""
-
-    @property
-    def _input_directory(self) -> str:
-        return PREPARED if self._sanitizing else str(self.coursedir.autograded_directory)
 
 
 class Writer:
@@ -44,55 +39,95 @@ class Writer:
         self.course, self.lab, self.out = course, lab, out
         config = course.config
         self._autograde = AutogradePrepared(coursedir=course.directory(lab), config=config)
-        self._feedback = GenerateFeedback(coursedir=course.directory(lab), config=config)
-        for converter in (self._autograde, self._feedback):
-            _open(converter)
+        self._feedback = FeedbackFromMemory(coursedir=course.directory(lab), config=config)
+        self._gradebook = OneSession(course.db_url, course.shown_url, Lookup)
+        self._waiting = Staging()
+        self._clear()
+
+    @property
+    def _converters(self) -> tuple[OneByOne, OneByOne]:
+        return self._autograde, self._feedback
 
     def write(self, student_id: str, prepared: Prepared, result: SubmissionResult) -> None:
-        """Record a judged submission and write its feedback.
+        """Record a judged submission and make its feedback; both wait for `commit`.
 
         Raises:
-            RecordError: if nbgrader refuses this submission.
-            CourseError: if the gradebook is out of order.
+            RecordError: if this submission cannot be recorded; the others are not touched.
+            CourseError: if the gradebook or the disk is out of order; nothing that waited is
+                recorded.
         """
-        self._lay_out(student_id, prepared)
         notes = (prepared.reason, *prepared.notes) if prepared.reason else prepared.notes
-        RefereeExecute.ahead[student_id, self.lab] = Ahead(
-            cells_digest(prepared.notebook), result, notes
-        )
-        self._convert(self._autograde, student_id)
-        self._convert(self._feedback, student_id)
-        made = self.course.root / "feedback" / student_id / self.lab / f"{self.lab}.html"
-        target = self.out / "feedback" / student_id / f"{self.lab}.html"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(made, target)
+        RefereeExecute.ahead[student_id, self.lab] = Ahead(prepared.notebook, result, notes)
+        for converter in self._converters:
+            self._waiting.folder(converter.waiting(student_id), converter.place(student_id))
+        try:
+            with self._gradebook.part(), quiet() as errors:
+                self._lay_out(student_id, prepared)
+                self._autograde.notebook = prepared.notebook
+                self._convert(self._autograde, student_id, errors)
+                self._feedback.notebook = self._autograde.notebook
+                self._convert(self._feedback, student_id, errors)
+                page = self.out / "feedback" / student_id / f"{self.lab}.html"
+                self._waiting.file(self._feedback.page.encode(), page)
+        except CourseError:
+            self._clear()
+            raise
+        except (RecordError, OSError) as error:
+            for converter in self._converters:
+                self._waiting.drop(converter.place(student_id))
+            if isinstance(error, RecordError):
+                raise
+            if error.errno in OF_THE_DISK:
+                self._gradebook.close()
+                self._clear()
+                raise _not_written(error) from None
+            raise RecordError(str(error)) from None
+        finally:
+            RefereeExecute.ahead.pop((student_id, self.lab), None)
 
     def commit(self) -> None:
-        """Make everything written so far durable: grades, autograded notebooks and feedback.
+        """Make everything written so far durable: grades, graded notebooks and feedback.
 
-        `write` may leave its changes uncommitted; what a caller tells others was recorded must
-        have been committed first. Nothing is pending yet: `write` commits each submission itself.
+        What a caller tells others was recorded must have been committed first. The gradebook
+        comes first and the files follow: a crash in between leaves whole files, some of them
+        still of the grade before.
 
         Raises:
-            CourseError: if the gradebook cannot be written; what was written since the last
-                commit is then not recorded.
+            CourseError: if that cannot be done; what was written since the last commit may then
+                not be recorded.
         """
+        try:
+            self._waiting.to_disk()
+            self._gradebook.commit()
+            self._waiting.publish()
+            self._waiting.to_disk()
+        except OSError as error:
+            self._gradebook.close()
+            raise _not_written(error) from None
+        finally:
+            self._clear()
 
-    def _convert(self, converter: Any, student_id: str) -> None:
+    def _clear(self) -> None:
+        """Remove what did not reach its place, now or in a run that was killed."""
+        self._waiting.forget()
+        for converter in self._converters:
+            shutil.rmtree(converter.waiting(".").parents[1], ignore_errors=True)
+
+    def _convert(self, converter: OneByOne, student_id: str, errors: list[str]) -> None:
         converter.coursedir.student_id = student_id
+        converter.before_hook = partial(self._waiting.show, converter.place(student_id))
+        converter.trouble = None
         before = Path.cwd()
-        with alembic_on_path(), quiet() as errors:
-            try:
-                converter.init_notebooks()
-                os.chdir(self.course.root)
-                converter.convert_notebooks()
-            except (NbGraderException, SystemExit) as error:
-                said = last_line("\n".join(errors[:2]) or str(error))
-                if "sqlalchemy" in "".join(errors) or "database" in str(error):
-                    raise CourseError(f"the gradebook cannot be written: {said}") from None
-                raise RecordError(said) from None
-            finally:
-                os.chdir(before)
+        try:
+            converter.init_notebooks()
+            os.chdir(self.course.root)
+            converter.convert_notebooks()
+        except (NbGraderException, SystemExit) as error:
+            if converter.trouble is not None:
+                raise converter.trouble from None
+            raise RecordError(last_line("\n".join(errors[:2]) or str(error))) from None
+        finally:
+            os.chdir(before)
 
     def _lay_out(self, student_id: str, prepared: Prepared) -> None:
         """Write what is graded into ``prepared/``, and into ``submitted/`` what is ours there.
@@ -103,25 +138,25 @@ class Writer:
         files = prepared.files | {f"{self.lab}.ipynb": prepared.raw}
         ours = self.course.root / PREPARED / student_id / self.lab
         theirs = self.course.root / "submitted" / student_id / self.lab
+        last = _tree(ours)
         mirror = not os.path.lexists(theirs) or (
-            not theirs.is_symlink() and _tree(theirs) == _tree(ours)
+            not theirs.is_symlink() and _tree(theirs) in (last, files)
         )
-        for folder in (ours, theirs) if mirror else (ours,):
-            if folder.exists():
-                shutil.rmtree(folder)
+        for folder in (theirs, ours) if mirror else (ours,):
+            if folder == ours and last == files:
+                continue
+            new = self._autograde.waiting(student_id).with_name(f"{self.lab}.new")
+            shutil.rmtree(new, ignore_errors=True)
             for name, raw in files.items():
-                path = folder / name
+                path = new / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(raw)
+            replace_folder(folder, new)
 
 
-def _open(converter: Any) -> None:
-    """Do once what ``converter.start()`` does every time: its templates take long to read."""
-    converter.force = True
-    converter.writer = FilesWriter(parent=converter, config=converter.config)  # type: ignore[no-untyped-call]
-    converter.exporter = converter.exporter_class(parent=converter, config=converter.config)
-    for preprocessor in converter.preprocessors:
-        converter.exporter.register_preprocessor(preprocessor)
+def _not_written(error: OSError) -> CourseError:
+    where = f" ({error.filename})" if error.filename else ""
+    return CourseError(f"the results cannot be written: {error.strerror}{where}")
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
