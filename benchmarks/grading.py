@@ -6,9 +6,33 @@ own options for smaller sizes. An interrupted benchmark goes on where it stopped
 
 from __future__ import annotations
 
+import fcntl
+import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from benchmarks import recording
+from benchmarks.classroom import kept
+
+
+def finish(name: str, measure: Callable[[], dict[str, Any]], *, dry: bool) -> None:
+    """Measure, write the results and drop the parts; wait while another run measures the same.
+
+    Args:
+        name: of the benchmark.
+        measure: returns what its results hold.
+        dry: print the results and write none.
+    """
+    kept.HOME.mkdir(parents=True, exist_ok=True)
+    with (kept.HOME / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = measure()
+        if dry:
+            print(json.dumps(found, indent=1))
+        else:
+            recording.write(name, found)
+        kept.drop(name)
 
 
 def middle(values: Sequence[float], digits: int = 3) -> dict[str, float]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 
 from autograder import sandbox
 from autograder.course import Course
-from benchmarks import recording
 from benchmarks.classroom import child, classes, kept, runs
+from benchmarks.grading import finish
 
 NAME = "grading_child"
 CALLS: list[tuple[str, list[Any]]] = [
@@ -81,12 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--dry", action="store_true", help="write no results")
     options = parser.parse_args(arguments)
-    found = measure(options.times)
-    if options.dry:
-        print(json.dumps(found, indent=1))
-    else:
-        recording.write(NAME, found)
-    kept.drop(NAME)
+    finish(NAME, lambda: measure(options.times), dry=options.dry)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ everything below the command: the writer, the workers, their zygotes, the studen
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 import numpy as np
 
 from autograder.course import Course
-from benchmarks import recording
 from benchmarks.classroom import classes, kept, runs
-from benchmarks.grading import conditions
+from benchmarks.grading import conditions, finish
 
 NAME = "grading_memory"
 WORKERS = 2
@@ -74,12 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--submissions", type=int, default=200)
     parser.add_argument("--dry", action="store_true", help="write no results")
     options = parser.parse_args(arguments)
-    found = measure(options.submissions)
-    if options.dry:
-        print(json.dumps(found, indent=1))
-    else:
-        recording.write(NAME, found)
-    kept.drop(NAME)
+    finish(NAME, lambda: measure(options.submissions), dry=options.dry)
 
 
 if __name__ == "__main__":

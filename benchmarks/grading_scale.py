@@ -16,9 +16,8 @@ import numpy as np
 
 from autograder import discover
 from autograder.course import Course
-from benchmarks import recording
 from benchmarks.classroom import classes, kept, runs
-from benchmarks.grading import conditions
+from benchmarks.grading import conditions, finish
 
 NAME = "grading_scale"
 WORKERS = 2
@@ -135,12 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 1000])
     parser.add_argument("--dry", action="store_true", help="write no results")
     options = parser.parse_args(arguments)
-    found = measure(sorted(options.sizes))
-    if options.dry:
-        print(json.dumps(found, indent=1))
-    else:
-        recording.write(NAME, found)
-    kept.drop(NAME)
+    finish(NAME, lambda: measure(sorted(options.sizes)), dry=options.dry)
 
 
 if __name__ == "__main__":

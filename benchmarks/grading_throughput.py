@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course import Course
-from benchmarks import recording
 from benchmarks.classroom import classes, kept, runs, sampling, stock
-from benchmarks.grading import conditions, middle, slope
+from benchmarks.grading import conditions, finish, middle, slope
 
 NAME = "grading_throughput"
 LARGER = 4  # times as many submissions, to tell the cost of one more from the cost of starting
@@ -231,12 +230,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--dry", action="store_true", help="write no results")
     options = parser.parse_args(arguments)
-    found = measure(options.submissions, options.repetitions, options.workers)
-    if options.dry:
-        print(json.dumps(found, indent=1))
-    else:
-        recording.write(NAME, found)
-    kept.drop(NAME)
+    finish(
+        NAME,
+        lambda: measure(options.submissions, options.repetitions, options.workers),
+        dry=options.dry,
+    )
 
 
 if __name__ == "__main__":

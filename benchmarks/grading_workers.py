@@ -7,15 +7,13 @@ processor time, so that a busy machine makes no notebook do less.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import statistics
 from typing import Any
 
 from autograder.course import Course
-from benchmarks import recording
 from benchmarks.classroom import classes, kept, runs
-from benchmarks.grading import conditions, middle
+from benchmarks.grading import conditions, finish, middle
 
 NAME = "grading_workers"
 SECONDS = 1.0
@@ -85,12 +83,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--dry", action="store_true", help="write no results")
     options = parser.parse_args(arguments)
-    found = measure(options.submissions, options.repetitions, options.workers)
-    if options.dry:
-        print(json.dumps(found, indent=1))
-    else:
-        recording.write(NAME, found)
-    kept.drop(NAME)
+    finish(
+        NAME,
+        lambda: measure(options.submissions, options.repetitions, options.workers),
+        dry=options.dry,
+    )
 
 
 if __name__ == "__main__":
