@@ -33,6 +33,12 @@ MOODLE = re.compile(
 BLACKBOARD = re.compile(
     r"(?P<front>.+?)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<file>.+)|\.txt)"
 )
+MOMENT = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)[ T](?P<time>\d\d:\d\d(?::\d\d)?)(?:\.(?P<fraction>\d{1,6}))?"
+    r"(?: ?Z| ?(?P<sign>[+-])(?P<hours>[01]\d|2[0-3]):?(?P<minutes>[0-5]\d)?"
+    r"| (?P<zone>[A-Za-z][A-Za-z_/]{0,39}))?",
+    re.ASCII,
+)
 COPY = re.compile(r"(?:-(\d+)| ?\((\d+)\))?$")  # a platform or a browser counts copies
 
 
@@ -69,7 +75,7 @@ def read_name(name: str, lab: str, *, is_folder: bool) -> Name | None:
         if found["lab"] != lab:
             return None
         when = found["when"]
-        attempt = (moment(when).isoformat(), name)
+        attempt = ((moment(when) or datetime.datetime.min).isoformat("T", "microseconds"), name)
         return Name((normal(found["name"]),), attempt, when=when, platform=True)
     named = _of_platform(name)
     if named is not None and (not is_folder or not named.file or lab in named.file):
@@ -77,15 +83,32 @@ def read_name(name: str, lab: str, *, is_folder: bool) -> Name | None:
     return _plain(name, lab, is_folder=is_folder)
 
 
-def moment(text: str) -> datetime.datetime:
-    """Return an exchange's timestamp in UTC without a zone; the earliest one if it is none."""
-    from nbgrader.utils import parse_utc
+def moment(text: str) -> datetime.datetime | None:
+    """Return the moment of a timestamp in UTC without a zone, as nbgrader has it; None for others.
 
+    nbgrader's own `parse_utc` takes ``+0100`` for a hundred seconds, and completes what is vague
+    with today's date.
+    """
+    from dateutil.tz import gettz  # type: ignore[import-untyped]
+
+    found = MOMENT.fullmatch(text)
+    if found is None:
+        return None
+    zone: datetime.tzinfo | None = datetime.UTC
+    if found["sign"]:
+        offset = datetime.timedelta(hours=int(found["hours"]), minutes=int(found["minutes"] or 0))
+        zone = datetime.timezone(offset if found["sign"] == "+" else -offset)
+    elif found["zone"]:
+        zone = gettz(found["zone"])
+    if zone is None:
+        return None
     try:
-        parsed: datetime.datetime = parse_utc(text)
-    except (ValueError, OverflowError, TypeError, AttributeError):
-        return datetime.datetime.min
-    return parsed
+        local = datetime.datetime.fromisoformat(f"{found['day']} {found['time']}")
+        fraction = datetime.timedelta(microseconds=int((found["fraction"] or "").ljust(6, "0")))
+        utc = (local + fraction).replace(tzinfo=zone).astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        return None
+    return utc.replace(tzinfo=None)
 
 
 def original(file: str) -> str:

@@ -11,8 +11,7 @@ import base64
 import dataclasses
 import datetime
 import hashlib
-import json
-import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -22,18 +21,18 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder.collect import TIMESTAMP, Files, printable
+from autograder.downloads import moment
+from autograder.reading import Cell, UnreadableError, grade_id, read_cells, source_of
 from autograder.results import Status
 
-MAX_NOTEBOOK_BYTES = 64 << 20  # with its outputs, which are dropped
-MAX_SOURCE_CHARS = 2_000_000
-MAX_CELLS = 2_000
 MAX_ATTACHMENT_BYTES = 8 << 20
-SAFE_PART = re.compile(r"\w[\w .()+=@,-]{0,99}", re.UNICODE)
+MAX_NOTES = 20
+MAX_NAME_BYTES, MAX_PATH_BYTES = 200, 1000  # of a file beside the notebook
+IN_NAMES = frozenset(" _.()+=@,'&[]!#~-\N{RIGHT SINGLE QUOTATION MARK}\N{MIDDLE DOT}")
 ATTACHMENT_TYPES = frozenset(("image/png", "image/jpeg", "image/gif"))
 DELETED = "# This cell was deleted from the submitted notebook."
-EARLIEST = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+EARLIEST = datetime.datetime(2000, 1, 1)  # in UTC, without a zone, as nbgrader has them
 
-Cell = dict[str, Any]
 _CODE: Cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
 
 
@@ -70,10 +69,6 @@ class Prepared:
         return digest.hexdigest()
 
 
-class UnreadableError(ValueError):
-    """A notebook that is not one, with the reason."""
-
-
 def prepare(release: NotebookNode, lab: str, handed_in: Files) -> Prepared:
     """Return the submission as it is graded.
 
@@ -86,18 +81,35 @@ def prepare(release: NotebookNode, lab: str, handed_in: Files) -> Prepared:
     try:
         name, raw = _choose(release, lab, handed_in.content, notes)
         if raw is None:
-            return unusable(release, "missing", "nothing was handed in", notes)
-        notebook = rebuild(release, _cells(raw), notes)
+            return unusable(release, "missing", _nothing(lab, handed_in.content), notes)
+        notebook = rebuild(release, read_cells(raw, notes), notes)
     except UnreadableError as error:
         return unusable(release, "malformed", str(error), notes)
-    return Prepared(notebook, _side_files(name, handed_in.content, notes), notes=tuple(notes))
+    return Prepared(notebook, _side_files(name, handed_in.content, notes), notes=_few(notes))
 
 
 def unusable(
     release: NotebookNode, status: Status, reason: str, notes: Iterable[str] = ()
 ) -> Prepared:
     """Return what is recorded for a submission that cannot be run: the release, untouched."""
-    return Prepared(rebuild(release, None, []), {}, status, reason, tuple(notes))
+    return Prepared(rebuild(release, None, []), {}, status, reason, _few(notes))
+
+
+def _few(notes: Iterable[str]) -> tuple[str, ...]:
+    """The notes, without the end of a list that nobody would read."""
+    kept = tuple(notes)
+    if len(kept) <= MAX_NOTES:
+        return kept
+    return (*kept[:MAX_NOTES], f"and {len(kept) - MAX_NOTES} more like these")
+
+
+def _nothing(lab: str, content: Mapping[str, bytes]) -> str:
+    """Why nothing can be graded: no file at all, or none that is the notebook."""
+    names = sorted(name for name in content if name != TIMESTAMP)
+    if not names:
+        return "nothing was handed in"
+    shown = ", ".join(map(printable, names[:3])) + (", …" if len(names) > 3 else "")
+    return f"{lab}.ipynb was not handed in, only {shown}"
 
 
 def untouched(release: NotebookNode, notebook: NotebookNode) -> set[str]:
@@ -106,9 +118,7 @@ def untouched(release: NotebookNode, notebook: NotebookNode) -> set[str]:
         {c.metadata.nbgrader.grade_id: c.source for c in nb.cells if _is_ours(c)}
         for nb in (release, notebook)
     ]
-    return {
-        grade_id for grade_id, source in sources[1].items() if source == sources[0].get(grade_id)
-    }
+    return {name for name, source in sources[1].items() if source == sources[0].get(name)}
 
 
 # -- which notebook ------------------------------------------------------------------------------
@@ -119,11 +129,14 @@ def _choose(
 ) -> tuple[str, bytes | None]:
     """The submitted notebook: the one with the right name, or the only one of this lab."""
     wanted = f"{lab}.ipynb"
-    if wanted in content:
-        return wanted, content[wanted]
     notebooks = {name: raw for name, raw in content.items() if name.lower().endswith(".ipynb")}
     known = _grade_ids(release)
+    if wanted in content and (len(notebooks) == 1 or _mentions(content[wanted], known)):
+        return wanted, content[wanted]
     ours = [name for name, raw in sorted(notebooks.items()) if _mentions(raw, known)]
+    ours = [*{notebooks[name]: name for name in reversed(ours)}.values()][::-1]  # copies are one
+    if not ours and wanted in content:
+        return wanted, content[wanted]
     named = [name for name in ours if PurePosixPath(name).name == wanted]
     chosen = named if len(named) == 1 else ours
     if len(chosen) == 1:
@@ -143,67 +156,14 @@ def _choose(
 
 
 def _grade_ids(notebook: NotebookNode) -> set[str]:
-    return {
-        cell.metadata.nbgrader.grade_id for cell in notebook.cells if "nbgrader" in cell.metadata
-    }
+    return {cell.metadata.nbgrader.grade_id for cell in notebook.cells if _is_ours(cell)}
 
 
 def _mentions(raw: bytes, known: set[str]) -> bool:
     try:
-        return any(_grade_id(cell) in known for cell in _cells(raw))
+        return any(grade_id(cell) in known for cell in read_cells(raw, []))
     except UnreadableError:
         return False
-
-
-# -- reading -------------------------------------------------------------------------------------
-
-
-def _cells(raw: bytes) -> list[Cell]:
-    """The cells of a notebook of any version, as plain dictionaries."""
-    if not raw.strip():
-        raise UnreadableError("the notebook is an empty file")
-    if len(raw) > MAX_NOTEBOOK_BYTES:
-        raise UnreadableError(f"the notebook is larger than {MAX_NOTEBOOK_BYTES >> 20} MiB")
-    try:
-        tree = json.loads(raw)
-    except RecursionError:
-        raise UnreadableError("the notebook is nested too deeply") from None
-    except ValueError as error:
-        where = f" after line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise UnreadableError(
-            f"the notebook is not complete: its JSON breaks off or is damaged{where}"
-        ) from None
-    if not isinstance(tree, dict):
-        raise UnreadableError("the file is JSON, but not a notebook")
-    if isinstance(tree.get("worksheets"), list):  # nbformat 3
-        sheets = [sheet for sheet in tree["worksheets"] if isinstance(sheet, dict)]
-        cells: Any = [cell for sheet in sheets for cell in sheet.get("cells") or []]
-    else:
-        cells = tree.get("cells")
-    if not isinstance(cells, list):
-        raise UnreadableError("the file is JSON, but not a notebook")
-    if len(cells) > MAX_CELLS:
-        raise UnreadableError(f"the notebook has more than {MAX_CELLS} cells")
-    plain: list[Cell] = [cell for cell in cells if isinstance(cell, dict)]
-    if sum(len(_source(cell)) for cell in plain) > MAX_SOURCE_CHARS:
-        raise UnreadableError(f"the notebook has more than {MAX_SOURCE_CHARS} characters of source")
-    return plain
-
-
-def _source(cell: Cell) -> str:
-    source = cell.get("source", cell.get("input", ""))
-    if isinstance(source, list):
-        source = "".join(line for line in source if isinstance(line, str))
-    if not isinstance(source, str):
-        return ""
-    return source.encode("utf-8", "replace").decode("utf-8").replace("\0", "�")
-
-
-def _grade_id(cell: Cell) -> str:
-    metadata = cell.get("metadata")
-    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-    return grade_id if isinstance(grade_id, str) else ""
 
 
 # -- rebuilding ----------------------------------------------------------------------------------
@@ -238,29 +198,30 @@ def rebuild(
     if submitted is None:
         notebook.cells = [_official(cell, cell.source) for cell in release.cells]
         return _with_ids(notebook)
-    if not any(_grade_id(cell) in official for cell in submitted):
+    if not any(grade_id(cell) in official for cell in submitted):
         raise UnreadableError("the notebook holds no cell of this lab")
     answers = _answers(official, submitted, notes)
     changed: list[str] = []
     for index, cell in enumerate(submitted):
-        grade_id = _grade_id(cell)
-        if grade_id in official:
-            ours = official[grade_id]
+        name = grade_id(cell)
+        if name in official:
+            ours = official[name]
             locked = _locked(ours)
-            if answers.get(grade_id) == index:
-                if locked and _source(cell) != ours.source:
-                    changed.append(grade_id)
-                source = ours.source if locked else _source(cell)
+            if answers.get(name) == index:
+                if locked and source_of(cell) != ours.source:
+                    changed.append(name)
+                source = ours.source if locked else source_of(cell)
                 kept = _official(ours, source)
                 if not locked and ours.cell_type == "markdown":
                     for key, value in _attachments(cell).items():
                         kept[key] = value
                 notebook.cells.append(kept)
                 continue
-            if locked or _source(cell).strip() == ours.source.strip():
+            if locked or source_of(cell).strip() == ours.source.strip():
                 continue  # a copy that adds nothing
         notebook.cells.append(_students(cell))
     _put_back(release, notebook, notes)
+    _before_what_follows(release, notebook, notes)
     _tests_after_answers(notebook)
     if changed:
         notes.append(f"locked cells were changed and restored: {', '.join(changed)}")
@@ -281,19 +242,19 @@ def _answers(
     """Which submitted cell stands for each id: of several the last that is no untouched stub."""
     places: dict[str, list[int]] = {}
     for index, cell in enumerate(submitted):
-        grade_id = _grade_id(cell)
-        if grade_id in official:
-            places.setdefault(grade_id, []).append(index)
+        name = grade_id(cell)
+        if name in official:
+            places.setdefault(name, []).append(index)
     chosen = {}
-    for grade_id, indices in places.items():
-        stub = official[grade_id].source.strip()
-        touched = [i for i in indices if _source(submitted[i]).strip() != stub]
-        if _locked(official[grade_id]):
-            chosen[grade_id] = indices[-1]
+    for name, indices in places.items():
+        stub = official[name].source.strip()
+        touched = [i for i in indices if source_of(submitted[i]).strip() != stub]
+        if _locked(official[name]):
+            chosen[name] = indices[-1]
         else:
-            chosen[grade_id] = (touched or indices)[-1]
+            chosen[name] = (touched or indices)[-1]
         if len(indices) > 1:
-            notes.append(f"the cell {grade_id} is there {len(indices)} times: the last one counts")
+            notes.append(f"the cell {name} is there {len(indices)} times: the last one counts")
     return chosen
 
 
@@ -310,7 +271,7 @@ def _official(cell: NotebookNode, source: str) -> NotebookNode:
 
 def _students(cell: Cell) -> NotebookNode:
     """A cell of the student's own: its source and its pictures, and no metadata."""
-    kind, text = cell.get("cell_type"), _source(cell)
+    kind, text = cell.get("cell_type"), source_of(cell)
     if kind == "code":
         return _node(_CODE | {"source": text})
     markdown: Cell = {"cell_type": "markdown", "metadata": {}, "source": text}
@@ -355,18 +316,43 @@ def _put_back(release: NotebookNode, notebook: NotebookNode, notes: list[str]) -
     previous: NotebookNode | None = None
     gone = []
     for cell in ours:
-        grade_id = cell.metadata.nbgrader.grade_id
-        if grade_id not in places:
+        name = cell.metadata.nbgrader.grade_id
+        if name not in places:
             answer = not _locked(cell) and cell.cell_type == "code"
             restored = _official(cell, DELETED if answer else cell.source)
             at = 0 if previous is None else _index(notebook, previous) + 1
             notebook.cells.insert(at, restored)
-            places[grade_id] = restored
+            places[name] = restored
             if cell.metadata.nbgrader.get("grade", False) or answer:
-                gone.append(grade_id)
-        previous = places[grade_id]
+                gone.append(name)
+        previous = places[name]
     if gone:
         notes.append(f"cells were deleted and put back: {', '.join(gone)}")
+
+
+def _before_what_follows(release: NotebookNode, notebook: NotebookNode, notes: list[str]) -> None:
+    """Move a locked cell up that stands after a cell it precedes in the release.
+
+    What it defines is there when the notebook is run from the top; answers stay where they are.
+    """
+    order = [cell.metadata.nbgrader.grade_id for cell in release.cells if _is_ours(cell)]
+    rank = {name: index for index, name in enumerate(order)}
+    moved = []
+    for name in order:
+        places = [
+            (index, rank[cell.metadata.nbgrader.grade_id], cell)
+            for index, cell in enumerate(notebook.cells)
+            if _is_ours(cell)
+        ]
+        at, cell = next((index, cell) for index, r, cell in places if r == rank[name])
+        if not _locked(cell) or cell.metadata.nbgrader.get("grade", False):
+            continue
+        first = min((index for index, r, _ in places if r > rank[name]), default=at)
+        if first < at:
+            notebook.cells.insert(first, notebook.cells.pop(at))
+            moved.append(name)
+    if moved:
+        notes.append(f"locked cells were moved back up: {', '.join(moved)}")
 
 
 def _tests_after_answers(notebook: NotebookNode) -> None:
@@ -408,8 +394,9 @@ def _side_files(notebook: str, content: Mapping[str, bytes], notes: list[str]) -
         if path.suffix.lower() == ".ipynb" or not path.is_relative_to(folder):
             continue
         relative = path.relative_to(folder)
-        if not all(SAFE_PART.fullmatch(part) for part in relative.parts):
-            notes.append(f"{printable(name)}: left out, its name has unusual characters")
+        size = len(relative.as_posix().encode("utf-8", "replace"))
+        if not all(map(_is_safe, relative.parts)) or size > MAX_PATH_BYTES:
+            notes.append(f"{printable(name)}: left out, its name is long or has unusual characters")
         elif any(str(parent) in kept for parent in relative.parents):
             notes.append(f"{printable(name)}: left out, it is below a file")
         elif relative.as_posix() == TIMESTAMP:
@@ -419,17 +406,21 @@ def _side_files(notebook: str, content: Mapping[str, bytes], notes: list[str]) -
     return kept
 
 
-def _timestamp(raw: bytes, notes: list[str]) -> dict[str, bytes]:
-    """nbgrader's timestamp of a submission, if it is one and lies in the past."""
-    from nbgrader.utils import parse_utc
+def _is_safe(part: str) -> bool:
+    """Whether a name can be written, shown and given to any program."""
+    if part[:1] in " .-~#" or len(part.encode("utf-8", "replace")) > MAX_NAME_BYTES:
+        return False
+    return all(
+        char.isalnum() or char in IN_NAMES or unicodedata.category(char) in ("Mn", "Mc")
+        for char in part
+    )
 
-    now = datetime.datetime.now(datetime.UTC)
-    try:
-        text = raw.decode("ascii").strip()
-        moment = parse_utc(text[:60]).replace(tzinfo=datetime.UTC)
-        if len(text) <= 60 and EARLIEST < moment < now + datetime.timedelta(days=1):
-            return {TIMESTAMP: text.encode()}
-    except (ValueError, OverflowError, TypeError, AttributeError):
-        pass
+
+def _timestamp(raw: bytes, notes: list[str]) -> dict[str, bytes]:
+    """nbgrader's timestamp of a submission in UTC, if it is one and lies in the past."""
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    said = moment(raw.decode("ascii", "replace").strip()) if len(raw) <= 100 else None
+    if said is not None and EARLIEST < said < now + datetime.timedelta(days=1):
+        return {TIMESTAMP: f"{said:%Y-%m-%d %H:%M:%S.%f} UTC".encode()}
     notes.append(f"{TIMESTAMP} does not hold a date that can be: it was ignored")
     return {}

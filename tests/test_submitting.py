@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 
 import labkit
 from autograder import __main__ as program
-from autograder import build, collect, discover, preflight, referee
+from autograder import build, discover, handed_in, reading, referee
 from labkit import artifacts, session, submitting, validation
 from labkit.artifacts import ArtifactError
 from labkit.submitting import Problem, hand_in, validate
@@ -246,8 +246,8 @@ def test_of_two_copies_the_written_one_counts_as_in_grading(
 
 
 def test_limits_are_those_of_the_grader() -> None:
-    assert validation.MAX_NOTEBOOK_BYTES <= preflight.MAX_NOTEBOOK_BYTES
-    assert validation.MAX_NOTEBOOK_BYTES <= collect.MAX_FILE_BYTES
+    assert validation.MAX_NOTEBOOK_BYTES <= reading.MAX_NOTEBOOK_BYTES
+    assert validation.MAX_NOTEBOOK_BYTES <= handed_in.MAX_FILE_BYTES
     assert artifacts.MAX_ARTIFACT_BYTES <= referee.MAX_ARTIFACT_BYTES
 
 

@@ -290,7 +290,7 @@ def loads(raw: bytes) -> Any:
     """
     if len(raw) > MAX_BYTES:
         raise WireError(f"{len(raw)} bytes are more than {MAX_BYTES}")
-    if _separators(raw) > MAX_SEPARATORS:
+    if separators(raw, MAX_SEPARATORS) > MAX_SEPARATORS:
         raise WireError("the value has too many parts")
     try:
         tree = json.loads(raw.decode("ascii"), parse_constant=_refuse_constant)
@@ -299,13 +299,13 @@ def loads(raw: bytes) -> Any:
     return decode(tree)
 
 
-def _separators(raw: bytes) -> int:
-    """How many characters open or part values, outside of strings.
+def separators(raw: bytes, enough: int) -> int:
+    """Return how many characters of JSON open or part values; 0 if there cannot be ``enough``.
 
-    Parsing makes an object for each, of many times its size: they are counted before.
+    Parsing makes an object for each, of many times its size, so they are counted before.
     """
     marks = (b"[", b"{", b",")
-    if sum(map(raw.count, marks)) <= MAX_SEPARATORS:
+    if sum(map(raw.count, marks)) <= enough:  # with those in texts
         return 0
     bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     count, quotes = 0, 0
