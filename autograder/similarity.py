@@ -159,14 +159,29 @@ class Fingerprints:
 
 def fingerprints(source: str) -> Fingerprints:
     """Return the fingerprints of code, which need not be valid."""
-    from copydetect.utils import filter_code, winnow
+    from copydetect.utils import filter_code
 
     text = "\n".join(source[:MAX_CHARS].splitlines()).strip("\n")
     filtered, offsets = filter_code(text, "answer.py", "python")
+    return _winnowed(text, filtered, np.asarray(offsets, np.int64))
+
+
+def prose_fingerprints(source: str) -> Fingerprints:
+    """Return the fingerprints of a written answer: its letters and digits, in small."""
+    text = "\n".join(source[:MAX_CHARS].splitlines()).strip("\n")
+    places = [place for place, character in enumerate(text) if character.isalnum()]
+    filtered = "".join(text[place].lower()[:1] for place in places)
+    offsets = [(row, place - row) for row, place in enumerate([*places, len(text)])]
+    return _winnowed(text, filtered, np.array(offsets, np.int64))
+
+
+def _winnowed(text: str, filtered: str, offsets: NDArray[np.int64]) -> Fingerprints:
+    from copydetect.utils import winnow
+
     grams = _hashed(filtered)
     # hash(), which CodeFingerprint takes, differs from run to run, and so would what is kept
-    kept, _ = winnow(grams, WINDOW) if len(grams) else (grams, None)
-    return Fingerprints(text, filtered, np.asarray(offsets, np.int64), grams, np.unique(kept))
+    kept = winnow(grams, WINDOW)[0] if len(grams) else grams
+    return Fingerprints(text, filtered, offsets, grams, np.unique(kept))
 
 
 def _hashed(filtered: str) -> Hashes:
@@ -202,6 +217,7 @@ class Class:
         stubs: what was released in its place, by exercise.
         provided: the rest of the release's code.
         mistakes: what is wrong with each student's answers, in any words that tell them apart.
+        prose: names of those answers that are text and no code.
     """
 
     def __init__(
@@ -210,10 +226,13 @@ class Class:
         stubs: Mapping[str, str],
         provided: Sequence[str],
         mistakes: Mapping[str, Iterable[str]],
+        prose: frozenset[str] = frozenset(),
     ) -> None:
         self.students = sorted({student for texts in answers.values() for student in texts})
+        self._prose = prose
         released = [*stubs.values(), *provided]
-        given = [fingerprints(text).grams for text in released]
+        given = [self._prints(name, text).grams for name, text in stubs.items()]
+        given += [fingerprints(text).grams for text in provided]
         self._given = np.unique(np.concatenate(given)) if given else np.zeros(0, np.uint64)
         self._provided = frozenset[str]().union(*map(words, released))
         self._answers = {
@@ -221,7 +240,7 @@ class Class:
             for name, texts in answers.items()
         }
         self._mistakes = mistakes
-        self._known: dict[str, tuple[Hashes, frozenset[str]]] = {}
+        self._known: dict[tuple[bool, str], tuple[Hashes, frozenset[str]]] = {}
 
     def compare(self) -> Comparison:
         """Return the pairs that are more alike than chance explains."""
@@ -262,7 +281,8 @@ class Class:
         wanted = kinds[2 * counts <= len(features)]
         for student in (first, second):
             wanted = np.intersect1d(wanted, features[self.students.index(student)])
-        prints = [fingerprints(self._answers[exercise].get(who, "")) for who in (first, second)]
+        answers = self._answers[exercise]
+        prints = [self._prints(exercise, answers.get(who, "")) for who in (first, second)]
         return [(one.text, one.spans(wanted)) for one in prints]
 
     def said(self, first: str, second: str) -> list[str]:
@@ -276,7 +296,7 @@ class Class:
         """What is compared of each student, as sorted hashes."""
         if name != WORDING:
             answers = self._answers[name]
-            return [self._of(answers.get(student, ""))[0] for student in self.students]
+            return [self._of(name, answers.get(student, ""))[0] for student in self.students]
         numbers: dict[str, int] = {}
         return [
             np.array(
@@ -287,16 +307,22 @@ class Class:
 
     def _words(self, student: str) -> set[str]:
         said = {f"mistake: {text}" for text in self._mistakes.get(student, ())}
-        for answers in self._answers.values():
-            said |= self._of(answers.get(student, ""))[1]
+        for name, answers in self._answers.items():
+            said |= self._of(name, answers.get(student, ""))[1]
         return said
 
-    def _of(self, text: str) -> tuple[Hashes, frozenset[str]]:
+    def _of(self, name: str, text: str) -> tuple[Hashes, frozenset[str]]:
         """Fingerprints and words of an answer that nobody was given; many answers are the same."""
-        if text not in self._known:
-            own = np.setdiff1d(fingerprints(text).kept, self._given, assume_unique=True)
-            self._known[text] = own, words(text) - self._provided
-        return self._known[text]
+        key = name in self._prose, text
+        if key not in self._known:
+            kept = self._prints(name, text).kept
+            own = np.setdiff1d(kept, self._given, assume_unique=True)
+            said = frozenset[str]() if name in self._prose else words(text) - self._provided
+            self._known[key] = own, said
+        return self._known[key]
+
+    def _prints(self, name: str, text: str) -> Fingerprints:
+        return prose_fingerprints(text) if name in self._prose else fingerprints(text)
 
 
 # -- statistics ----------------------------------------------------------------------------------
