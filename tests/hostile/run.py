@@ -1,0 +1,31 @@
+"""``python -m tests.hostile.run ROOM``: grade the class in a room, in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from autograder import survivor
+from autograder.grade import Options, grade
+from tests.hostile.room import LAB
+
+
+def main(folder: Path) -> int:
+    """Grade with small limits, so that attacks that reach them cost little."""
+    survivor.CELL_SECONDS = 3.0
+    return grade(
+        Options(
+            lab=LAB,
+            submissions=folder / "submissions",
+            out=folder / "out",
+            course=folder / "course",
+            labs=folder / "solutions",
+            workers=2,
+            time_limit=1.0,
+            memory_limit=512,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
