@@ -30,7 +30,7 @@ from nbgrader.utils import is_grade, is_solution
 from tornado import web
 
 from autograder.course import read_notebook
-from autograder.pages import PageExporter, Resources
+from autograder.notebook_pages import PageExporter, Resources
 
 NONCE = secrets.token_urlsafe(24)  # in no page that a student sees
 HANDLER = re.compile(r"""\son[a-z]+="([^"{}]+)\"""", re.IGNORECASE)

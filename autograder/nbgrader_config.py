@@ -39,7 +39,7 @@ AUTOGRADE = (
     f"{ROAD}.SaveRefereeGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
 )
-FEEDBACK = ("autograder.pages.Grades", "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor")
+FEEDBACK = ("autograder.notebook_pages.Grades", "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor")
 
 
 def write(course: Path) -> Path:
@@ -69,6 +69,6 @@ def configure(c: Any, course: Path) -> None:
     c.Autograde.pre_convert_hook = f"{ROAD}.drop_links"
     c.RebuildCells.course = str(course)
     c.RefereeExecute.course = str(course)
-    c.GenerateFeedback.exporter_class = "autograder.pages.FeedbackExporter"
+    c.GenerateFeedback.exporter_class = "autograder.notebook_pages.FeedbackExporter"
     c.GenerateFeedback.preprocessors = list(FEEDBACK)
-    c.HTMLExporter.filters = {"markdown2html": "autograder.pages.safe_markdown"}
+    c.HTMLExporter.filters = {"markdown2html": "autograder.notebook_pages.safe_markdown"}
