@@ -11,6 +11,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,12 @@ from nbformat import NotebookNode
 from autograder.results import ExerciseResult, Status
 
 CSV_COLUMNS = ("student_id", "lab", "exercise", "points", "max_points", "status", "hint")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = (*"=+-@", "\t", "\r", "\n", *"＝＋－＠")  # OWASP's list
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+FORMULA = re.compile(  # where a field starts, or where a program that parts at ";" sees a start
+    r"(^|;)(?=[\s'\"\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*"
+    rf"[{re.escape(''.join(FORMULA_STARTS))}])"
+)
 UNANSWERED = "left empty: nbgrader counts 0 unless you give points"
 
 
@@ -126,7 +132,8 @@ class Record:
         tree = dataclasses.asdict(self)
         tree["exercises"] = [item.to_dict() for item in self.exercises]
         tree |= {"points": self.points, "max_points": self.max_points}
-        return json.dumps(tree, ensure_ascii=False, allow_nan=False)
+        line = json.dumps(tree, ensure_ascii=False, allow_nan=False)
+        return line.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair has no bytes
 
     @classmethod
     def from_json(cls, line: str) -> Record:
@@ -235,8 +242,8 @@ def safe_cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.10g}"
-    text = str(value).replace("\0", "")
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    text = CONTROLS.sub(" ", str(value)).encode("utf-8", "replace").decode("utf-8")
+    return FORMULA.sub(r"\1'", text)
 
 
 def with_gradebook(
