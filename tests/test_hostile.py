@@ -21,7 +21,7 @@ pytestmark = pytest.mark.needs("sandbox")
 ROOT = Path(__file__).parents[1]
 LONGEST = 600.0  # seconds that grading the class never takes, unless an attack stops it
 MOST_MEMORY = 1 << 30  # bytes of one process of the grader
-LONGEST_PAGE, LONGEST_HINT = 16 << 20, 2000
+LONGEST_PAGE, LONGEST_HINT = 72 << 20, 2000
 
 
 @pytest.fixture(scope="module")

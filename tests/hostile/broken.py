@@ -79,7 +79,7 @@ BROKEN = (
     Broken(
         "installs-packages",
         "What cannot be installed here was not needed for any answer.",
-        first=("%pip install nothing-like-this", "!pip install numpy", "!apt-get update"),
+        first=("%pip install nothing-like-this", "!apt-get update"),
     ),
     Broken(
         "odd-magics",

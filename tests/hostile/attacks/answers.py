@@ -159,15 +159,4 @@ ATTACKS = (
         13.0
         """,
     ),
-    returned(
-        "answers-with-a-mutant-s-hint",
-        "behaves like nothing at all on public cases and dies on hidden ones, to draw out hints",
-        """
-        import os
-        def scale(number):
-            if number > 100:
-                os._exit(0)
-            return 7 * number
-        """,
-    ),
 )

@@ -168,13 +168,13 @@ ATTACKS = (
     ),
     Attack(
         "pictures-in-every-cell",
-        "displays a picture of three megabytes in each of 24 cells",
+        "displays a picture of three megabytes in each of 30 cells",
         STOPPED,
         first=(
             "from IPython.display import display\n"
             "display({'image/png': 'QUJD' * 750_000}, raw=True)",
         )
-        * 24,
+        * 30,
     ),
     Attack(
         "floods-in-calls",

@@ -92,8 +92,8 @@ ATTACKS = (
         earns=0.0,
     ),
     Attack("crowd-of-files", "hands in 3,000 files", STOPPED, plant=crowd, earns=0.0),
-    Attack("deep-folders", "hands in a file sixty folders deep", STOPPED, plant=depths, earns=0.0),
-    Attack("terabyte", "hands in a sparse file of a terabyte", STOPPED, plant=sparse, earns=0.0),
+    Attack("deep-folders", "hands in a file sixty folders deep", STOPPED, plant=depths),
+    Attack("terabyte", "hands in a sparse file of a terabyte", STOPPED, plant=sparse),
     Attack(
         "zip-bomb",
         "hands in a zip of 100 MB of zeros with a path out of its folder",

@@ -197,12 +197,16 @@ ATTACKS = (
         """
         import ctypes, os
         libc = ctypes.CDLL(None, use_errno=True)
+        try:
+            own = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+        except OSError:
+            own = -1
         doors = [
             libc.umount2(b"/home/student", 2), libc.umount2(b"/proc", 2),
             libc.mount(b"tmpfs", b"/tmp", b"tmpfs", 0, None),
             libc.mount(b"proc", b"/tmp", b"proc", 0, None),
             libc.chroot(b"/tmp"), libc.unshare(0x10000000), libc.unshare(0x00020000),
-            libc.setns(os.open("/proc/self/ns/mnt", os.O_RDONLY), 0),
+            libc.setns(own, 0),
             libc.syscall(428, -100, b"/", 0x1 | 0x8000), libc.syscall(430, b"tmpfs", 0),
             libc.pivot_root(b"/tmp", b"/tmp"), libc.setuid(0), libc.setgid(0), libc.seteuid(0),
         ]
@@ -222,14 +226,13 @@ ATTACKS = (
             "add_key": (248, b"user", b"zz", b"zz", 2, -1), "keyctl": (250, 0, -3, 1),
             "bpf": (321, 0, blank, 120), "perf_event_open": (298, blank, 0, -1, -1, 0),
             "userfaultfd": (323, 1), "io_uring_setup": (425, 4, blank),
-            "ptrace": (101, 0, 0, 0, 0), "process_vm_readv": (310, 1, blank, 1, blank, 1, 0),
             "kexec_load": (246, 0, 0, 0, 0), "init_module": (175, blank, 0, b""),
             "pidfd_getfd": (438, 0, 0, 0), "fanotify_init": (300, 0, 0),
             "unshare": (272, 0x10000000), "clone3": (435, blank, 64), "setns": (308, 0, 0),
             "name_to_handle_at": (303, -100, b"/", blank, blank, 0), "swapon": (167, b"/x", 0),
         }
-        opened = [name for name, (number, *rest) in calls.items() if number != 101 and
-                  libc.syscall(number, *rest) >= 0]
+        opened = [name for name, (number, *rest) in calls.items()
+                  if libc.syscall(number, *rest) >= 0]
         if opened:
             print(opened)
             print("BROKE", "IN", sep="-")

@@ -78,7 +78,7 @@ ANSWER = Numeric(
     points=1,
     answer=float("zqANSWER"),
     tolerance=1e-9,
-    mistakes=(Mistake(1.0, "No: zqHINT."),),
+    mistakes=(Mistake(-77777.0, "No: zqHINT."),),
 )
 LETTER = Choice("letter", points=1, answer="B", why={"A": "No: zqHINT.", "C": "No: zqHINT."})
 WEIGHTS = Outcome(
