@@ -100,7 +100,7 @@ def analyse(records: Iterable[Record]) -> Analysis:
     ]
     columns = [[row.get(name, 0.0) for row in points] for name in names if name in exercises]
     return Analysis(
-        tuple(item for item in items if item is not None),
+        tuple(items),
         len(records),
         dict(left_out.most_common()),
         alpha(columns),
@@ -143,16 +143,11 @@ def _exercise(name: str, records: Sequence[Record], points: Sequence[dict[str, f
     )
 
 
-def _question(
-    name: str, everybody: Sequence[Record], points: Sequence[dict[str, float]]
-) -> Item | None:
+def _question(name: str, everybody: Sequence[Record], points: Sequence[dict[str, float]]) -> Item:
     """A written question, or an exercise of which nobody's notebook could be run."""
-    most = next(
-        item.max_points
-        for record in everybody
-        for item in (*record.written, *record.exercises)
-        if item.name == name
-    )
+    asked = {item.name: item.max_points for r in everybody for item in r.exercises}
+    written = {item.name: item.max_points for r in everybody for item in r.written}
+    most = (asked | written)[name]
     ran = [record for record in everybody if record.status == "ok"]
     graded = [
         (item.points, sum(earned.values()))
@@ -160,12 +155,11 @@ def _question(
         for item in record.written
         if item.name == name and item.points is not None
     ]
-    written = any(item.name == name for record in everybody for item in record.written)
     mine, rest = [earned for earned, _ in graded], [total for _, total in graded]
     return Item(
         name,
         most,
-        written,
+        name in written,
         len(graded),
         statistics.fmean(mine) / most if graded and most else None,
         statistics.fmean(earned >= most for earned in mine) if graded else None,
@@ -178,7 +172,7 @@ def correlation(x: Sequence[float], y: Sequence[float]) -> float | None:
     if len(x) < 3:
         return None
     try:
-        return statistics.correlation(x, y)
+        return float(statistics.correlation(x, y))
     except statistics.StatisticsError:
         return None
 
@@ -198,4 +192,4 @@ def alpha(columns: Sequence[Sequence[float]]) -> float | None:
     if whole == 0.0:
         return None
     parts = sum(statistics.variance(column) for column in columns)
-    return len(columns) / (len(columns) - 1) * (1.0 - parts / whole)
+    return float(len(columns) / (len(columns) - 1) * (1.0 - parts / whole))

@@ -1,26 +1,27 @@
-"""Write the class report again: grades.csv and report.html from recorded results."""
+"""Write grades.csv, report.html and similarity.html again, from what is recorded."""
 
 from __future__ import annotations
 
 import argparse
-import base64
 import dataclasses
 import datetime
-import hashlib
 import statistics
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-import jinja2
-from markupsafe import Markup
-
-from autograder import discover
+from autograder import alike, discover, items, pages
+from autograder.alike import Alike
+from autograder.items import Analysis, Item
 from autograder.markup import as_html
 from autograder.records import Journal, Record, grades_csv, replace, with_gradebook
 from autograder.results import ExerciseResult, Status
+
+if TYPE_CHECKING:
+    from autograder.course import Course
 
 SHADE: dict[Status, str] = {
     "ok": "ok",
@@ -35,21 +36,14 @@ SHADE: dict[Status, str] = {
 }
 NOTEWORTHY = ("error", "timeout", "memory", "killed", "malformed", "rejected")
 MANY = 10
-SORT = """
-for (const table of document.querySelectorAll("table.sortable")) {
-  const headers = [...table.tHead.rows[0].cells];
-  const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent;
-  const collator = new Intl.Collator(undefined, { numeric: true });
-  headers.forEach((header, column) => header.firstElementChild.addEventListener("click", () => {
-    const up = header.getAttribute("aria-sort") !== "ascending";
-    headers.forEach((other) => other.removeAttribute("aria-sort"));
-    header.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const rows = [...table.tBodies[0].rows];
-    rows.sort((a, b) => (up ? 1 : -1) * collator.compare(value(a, column), value(b, column)));
-    table.tBodies[0].append(...rows);
-  }));
+MIB = 1 << 20
+TIERS = {
+    "namespaces": "a file system, process list and network of its own, all but empty",
+    "cgroup": "the kernel counts and bounds its memory and processes",
+    "landlock": "the kernel refuses every path that it was not given",
+    "seccomp": "the kernel refuses system calls that a notebook has no use for",
+    "none": "no protection: it ran with the rights of whoever graded",
 }
-"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write ``grades.csv`` and ``report.html`` again; return the exit code."""
+    """Write the tables and pages again; return the exit code."""
     from autograder.course import Course, CourseError
 
     records = Journal(arguments.out / "results.jsonl").read()
@@ -69,50 +63,98 @@ def run(arguments: argparse.Namespace) -> int:
     if not ours:
         print(f"{arguments.out} holds no results of {arguments.lab}", file=sys.stderr)
         return 2
+    course = Course(arguments.course, arguments.db_url)
     try:
-        scores = Course(arguments.course, arguments.db_url).scores(arguments.lab)
+        scores = course.scores(arguments.lab)
     except CourseError as error:
         print(f"{error}; points that people gave are left out", file=sys.stderr)
         scores = {}
-    write(arguments.out, [with_gradebook(r, scores.get(r.student_id, {})) for r in ours])
-    print(arguments.out / "report.html")
+    graded = [with_gradebook(record, scores.get(record.student_id, {})) for record in ours]
+    for path in write(arguments.out, graded, course):
+        print(path)
     return 0
 
 
-def write(out: Path, records: Sequence[Record]) -> None:
-    """Write ``grades.csv`` and ``report.html`` into ``out``."""
+def write(out: Path, records: Sequence[Record], course: Course | None = None) -> list[Path]:
+    """Write ``grades.csv``, ``report.html`` and, if pairs are alike, ``similarity.html``.
+
+    Args:
+        out: where to; its ``feedback/`` is linked.
+        records: everybody's, of one lab.
+        course: keeps what was handed in; None leaves similarity out.
+
+    Returns:
+        The pages.
+    """
     replace(out / "grades.csv", grades_csv(records))
-    replace(out / "report.html", render(records))
+    lab = records[0].lab if records else "no lab"
+    found = alike.of_class(course, lab, records)
+    beside = out / alike.PAGE
+    if found.page:
+        replace(beside, found.page)
+    elif course is not None:
+        beside.unlink(missing_ok=True)  # of an earlier run, about other submissions
+    feedback = {
+        record.student_id
+        for record in records
+        if (out / "feedback" / record.student_id / f"{lab}.html").is_file()
+    }
+    replace(out / "report.html", render(records, found, feedback))
+    return [out / "report.html", *([beside] if found.page else [])]
 
 
-def render(records: Sequence[Record]) -> str:
-    """Return the report on a class as one page that needs nothing beside it."""
+def render(
+    records: Sequence[Record],
+    found: Alike | None = None,
+    feedback: frozenset[str] | set[str] = frozenset(),
+) -> str:
+    """Return the report on a class as one page that needs nothing beside it.
+
+    Args:
+        records: everybody's, of one lab.
+        found: what was handed in alike; None if nobody looked.
+        feedback: students whose feedback lies in ``feedback/`` beside the page.
+    """
     records = sorted(records, key=lambda record: record.student_id)
-    folder = Path(__file__).parent / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    digest = base64.b64encode(hashlib.sha256(SORT.encode()).digest()).decode()
-    names = list(dict.fromkeys(item.name for record in records for item in record.exercises))
-    questions = list(dict.fromkeys(item.name for record in records for item in record.written))
+    analysis = items.analyse(records)
     lab = records[0].lab if records else "no lab"
     auto_max = max((sum(i.max_points for i in r.exercises) for r in records), default=0.0)
-    return environment.get_template("report.html").render(
+    anchors = {record.student_id: f"s{number}" for number, record in enumerate(records)}
+    names = [item.name for item in analysis.items if not item.written]
+    questions = [item.name for item in analysis.items if item.written]
+    return pages.render(
+        "report.html",
         title=f"Class report: {lab}",
         made=_made(records),
         numbers=_numbers(records, auto_max),
         bins=_bins(records, auto_max),
         histogram_title=f"Histogram of {len(records)} scores",
         auto_max=f"{auto_max:g}",
-        exercises=[_exercise(name, records) for name in names],
-        failed=_failed(records),
+        analysis=analysis,
+        few=items.FEW,
+        items=[_item(item) for item in analysis.items],
+        misconceptions=[
+            {"mistake": mistake, "hint": as_html(mistake.hint)}
+            for mistake in analysis.misconceptions
+        ],
+        left_out=_left_out(analysis),
+        looks=_looks(records),
+        alike=found or Alike(reason=alike.NO_COURSE),
+        alike_page=alike.PAGE,
+        rarity=alike.rarity,
+        costs=_costs(records),
         slowest=_slowest(records),
-        columns=["student", "points", "seconds", *names, *questions],
+        heaviest=_heaviest(records),
+        tiers=_tiers(records),
+        anchors=anchors,
+        columns=["points", "seconds", "MiB", *names, *questions],
         students=[_student(record, names, questions) for record in records],
-        foot=_foot(records),
-        shade=SHADE,
-        script=Markup(SORT),  # our own constant, named in the page's content policy
-        script_hash=digest,
+        feedback={
+            student: f"feedback/{quote(student, safe='')}/{quote(lab, safe='')}.html"
+            for student in feedback
+        },
+        shade={str(status): shade for status, shade in SHADE.items()} | {"mended": "soft"},
+        versions=records[-1].versions if records else {},
     )
 
 
@@ -161,71 +203,130 @@ def _bins(records: Sequence[Record], auto_max: float) -> list[dict[str, Any]]:
     ]
 
 
-def _exercise(name: str, records: Sequence[Record]) -> dict[str, Any]:
-    results = [item for record in records for item in record.exercises if item.name == name]
-    passed = sum(item.status == "ok" for item in results)
-    hints: dict[str, str] = {item.mistake: item.hint for item in results if item.mistake}
-    mistakes = Counter(item.mistake for item in results if item.mistake)
-    statuses = Counter(item.status for item in results)
+def _item(item: Item) -> dict[str, Any]:
     return {
-        "name": name,
-        "max_points": f"{results[0].max_points:g}",
-        "mean": f"{statistics.fmean(item.points for item in results):.2f}",
-        "passed": f"{passed} of {len(results)}",
-        "percent": round(100 * passed / len(results)),
-        "statuses": statuses.most_common(),
-        "mistakes": [
-            {"name": mistake, "hint": as_html(hints[mistake]), "count": count}
-            for mistake, count in mistakes.most_common(5)
-        ],
+        "item": item,
+        "max_points": f"{item.max_points:g}",
+        "median": f"{statistics.median(item.seconds):.2f}" if item.seconds else "–",
+        "most": f"{max(item.seconds):.2f}" if item.seconds else "–",
+        "note": _note(item),
     }
 
 
+def _note(item: Item) -> str:
+    """What an instructor should look at; nothing where too few students are counted to say."""
+    if item.counted < items.FEW or item.difficulty is None:
+        return ""
+    if item.discrimination is not None and item.discrimination < 0:
+        return "the better students did worse here: is the exercise, or its check, at fault?"
+    if item.difficulty < 0.3:
+        return "hard: most points were lost"
+    if item.discrimination is not None and item.discrimination < 0.1:
+        return "hardly related to the other exercises"
+    return ""
+
+
+def _left_out(analysis: Analysis) -> str:
+    parts = [f"{count} {status}" for status, count in analysis.left_out.items()]
+    return ", ".join(parts)
+
+
 @dataclasses.dataclass(frozen=True)
-class _Row:
+class _Look:
     student: str
     status: str
-    shade: str
     where: str
-    reason: Markup
+    reason: str
 
 
-def _failed(records: Sequence[Record]) -> list[_Row]:
-    rows: list[tuple[str, str, str, str]] = []
+def _looks(records: Sequence[Record]) -> list[_Look]:
+    rows: list[_Look] = []
     for record in records:
         whole = "the submission"
         if record.status in NOTEWORTHY:
-            rows.append((record.student_id, record.status, whole, record.reason))
+            reason = as_html(record.reason)
+            rows.append(_Look(record.student_id, record.status, whole, reason))
             continue
         for item in record.exercises:
             if item.status in NOTEWORTHY:
-                said = item.message or item.hint
-                rows.append((record.student_id, item.status, item.name, said[:300]))
+                said = as_html((item.message or item.hint)[:300])
+                rows.append(_Look(record.student_id, item.status, item.name, said))
         if record.notes:
-            rows.append((record.student_id, "mended", whole, "; ".join(record.notes)))
-    shades = {str(status): shade for status, shade in SHADE.items()} | {"mended": "soft"}
-    return [_Row(who, what, shades[what], where, as_html(why)) for who, what, where, why in rows]
+            said = as_html("; ".join(record.notes)[:600])
+            rows.append(_Look(record.student_id, "mended", whole, said))
+    return rows
+
+
+def _costs(records: Sequence[Record]) -> list[dict[str, str]]:
+    """Three quantiles of what submissions took."""
+    ran = [record for record in records if record.seconds > 0]
+    measures = [
+        ("wall time, seconds", [r.seconds for r in ran], "{:.2f}"),
+        ("processor time, seconds", [r.cpu_seconds for r in ran if r.cpu_seconds], "{:.2f}"),
+        ("most memory in use, MiB", [r.peak_bytes / MIB for r in ran if r.peak_bytes], "{:.0f}"),
+    ]
+    rows = []
+    for name, values, form in measures:
+        if values:
+            values = sorted(values)
+            tenth = values[min(len(values) - 1, round(0.9 * (len(values) - 1)))]
+            told = (statistics.median(values), tenth, values[-1], sum(values))
+            half, nine, most, total = (form.format(value) for value in told)
+            total = total if "seconds" in name else ""
+            rows.append({"name": name, "half": half, "nine": nine, "most": most, "total": total})
+    return rows
 
 
 def _slowest(records: Sequence[Record]) -> list[dict[str, str]]:
     rows = []
     for record in sorted(records, key=lambda r: -r.seconds)[:MANY]:
+        if record.seconds <= 0:
+            break
         slowest: ExerciseResult | None = max(
             record.exercises, key=lambda item: item.seconds, default=None
         )
         where = f"{slowest.name} ({slowest.seconds:.2f} s)" if slowest and slowest.seconds else ""
         rows.append(
-            {"student": record.student_id, "seconds": f"{record.seconds:.2f}", "where": where}
+            {
+                "student": record.student_id,
+                "seconds": f"{record.seconds:.2f}",
+                "cpu": f"{record.cpu_seconds:.2f}" if record.cpu_seconds else "–",
+                "where": where,
+            }
         )
     return rows
+
+
+def _heaviest(records: Sequence[Record]) -> list[dict[str, str]]:
+    heavy = sorted(records, key=lambda r: -r.peak_bytes)[:MANY]
+    return [
+        {"student": record.student_id, "mib": f"{record.peak_bytes / MIB:.0f}"}
+        for record in heavy
+        if record.peak_bytes
+    ]
+
+
+def _tiers(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """The sandboxes that submissions ran in, each part with what it means."""
+    counts = Counter(record.tier for record in records if record.tier)
+    return [
+        {
+            "name": tier,
+            "count": count,
+            "parts": [(part, TIERS[part]) for part in tier.split("+") if part in TIERS],
+        }
+        for tier, count in counts.most_common()
+    ]
 
 
 def _student(record: Record, names: list[str], questions: list[str]) -> dict[str, Any]:
     results = {item.name: item for item in record.exercises}
     written = {item.name: item for item in record.written}
+    mib = record.peak_bytes / MIB
     cells = [
-        _cell(f"{record.points:.2f}", record.points, SHADE[record.status], record.reason),
-        _cell(f"{record.seconds:.1f}", record.seconds),
+        _cell(f"{record.points:.2f}", record.points, SHADE[record.status], record.reason[:120]),
+        _cell(f"{record.seconds:.1f}" if record.seconds else "", record.seconds),
+        _cell(f"{mib:.0f}" if mib else "", mib),
     ]
     for name in names:
         item = results.get(name)
@@ -234,8 +335,8 @@ def _student(record: Record, names: list[str], questions: list[str]) -> dict[str
             continue
         points = record.overrides.get(name, item.points)
         sign = "✓" if points >= item.max_points else "◐" if points else "✗"
-        said = item.status + (f": {item.hint or item.message}" if item.status != "ok" else "")
-        cells.append(_cell(f"{sign} {points:g}", points, SHADE[item.status], said[:300]))
+        said = "" if item.status == "ok" else ": ".join(filter(None, (item.status, item.mistake)))
+        cells.append(_cell(f"{sign} {points:g}", points, SHADE[item.status], said[:80]))
     for name in questions:
         question = written.get(name)
         graded = None if question is None else question.points
@@ -247,10 +348,3 @@ def _student(record: Record, names: list[str], questions: list[str]) -> dict[str
 
 def _cell(text: str, value: float, shade: str = "", title: str = "") -> dict[str, str]:
     return {"text": text, "value": f"{value:.6g}", "shade": shade, "title": title}
-
-
-def _foot(records: Sequence[Record]) -> str:
-    tiers = sorted({record.tier for record in records if record.tier})
-    versions = records[-1].versions if records else {}
-    shown = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"Sandbox: {', '.join(tiers) or 'none was needed'}. {shown}"

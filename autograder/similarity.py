@@ -16,6 +16,7 @@ Devlin & Roeder (1999) for dividing by the inflation that the bulk of the pairs 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -230,6 +231,7 @@ class Class:
     ) -> None:
         self.students = sorted({student for texts in answers.values() for student in texts})
         self._prose = prose
+        self._rare: dict[str, Hashes] = {}
         released = [*stubs.values(), *provided]
         given = [self._prints(name, text).grams for name, text in stubs.items()]
         given += [fingerprints(text).grams for text in provided]
@@ -276,18 +278,20 @@ class Class:
 
     def marked(self, exercise: str, first: str, second: str) -> list[tuple[str, list[Span]]]:
         """Return both answers, each with where it has what the other has and most have not."""
-        features = self._features(exercise)
-        kinds, counts = np.unique(np.concatenate(features), return_counts=True)
-        wanted = kinds[2 * counts <= len(features)]
+        if exercise not in self._rare:
+            features = self._features(exercise)
+            kinds, counts = np.unique(np.concatenate(features), return_counts=True)
+            self._rare[exercise] = kinds[2 * counts <= len(features)]
+        wanted, answers = self._rare[exercise], self._answers[exercise]
         for student in (first, second):
-            wanted = np.intersect1d(wanted, features[self.students.index(student)])
-        answers = self._answers[exercise]
+            own, _ = self._of(exercise, answers.get(student, ""))
+            wanted = np.intersect1d(wanted, own)
         prints = [self._prints(exercise, answers.get(who, "")) for who in (first, second)]
         return [(one.text, one.spans(wanted)) for one in prints]
 
     def said(self, first: str, second: str) -> list[str]:
         """Return names, comments, texts and mistakes that these two have and few others."""
-        holders = Counter(word for student in self.students for word in self._words(student))
+        holders = self._holders
         both = self._words(first) & self._words(second)
         few = [word for word in both if holders[word] ** 2 <= len(self.students)]
         return sorted(few, key=lambda word: (holders[word], -len(word), word))
@@ -304,6 +308,11 @@ class Class:
             )
             for student in self.students
         ]
+
+    @functools.cached_property
+    def _holders(self) -> Counter[str]:
+        """How many students have each word."""
+        return Counter(word for student in self.students for word in self._words(student))
 
     def _words(self, student: str) -> set[str]:
         said = {f"mistake: {text}" for text in self._mistakes.get(student, ())}
