@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import pass_context
@@ -63,23 +64,20 @@ CONTENTS = re.compile(r'(<a href="#(?:test-)?([^"]+)">)(?:Test cell|Coding free-
 @pass_context
 def safe_markdown(context: Context, source: str) -> str:
     """The filter ``markdown2html``: safe HTML, formulas as MathML."""
-    attachments = dict(context.get("cell", {}).get("attachments", {}))
-    text = _without_pasted(source, attachments)
+    attachments = context.get("cell", {}).get("attachments", {})
+    pasted: list[str] = []
+    text = PASTED.sub(lambda found: _put_aside(found[0], pasted), source)
     if len(text) > MAX_PROSE_CHARS or len(OPENERS.findall(text)) > MAX_OPENERS:
         return _plain(source)
-    return _rendered(text, attachments) if attachments else _rendered_prose(text)
+    if attachments or pasted:
+        return _rendered(text, attachments, pasted)
+    return _rendered_prose(text)
 
 
-def _without_pasted(source: str, attachments: dict[str, Any]) -> str:
-    """Turn pictures within the text, as Colab pastes them, into attachments."""
-
-    def attach(found: re.Match[str]) -> str:
-        name = f"pasted-{len(attachments)}"
-        data = found[0].partition(",")[2]
-        attachments[name] = {f"image/{found[1]}": data}
-        return f"attachment:{name}"
-
-    return PASTED.sub(attach, source)
+def _put_aside(picture: str, pasted: list[str]) -> str:
+    """Take a picture out of the text in which it was pasted; return what stands for it."""
+    pasted.append(picture)
+    return f"pasted-picture-{len(pasted) - 1}"
 
 
 def _plain(source: str) -> str:
@@ -89,8 +87,8 @@ def _plain(source: str) -> str:
 class Renderer(IPythonRenderer):
     """Puts formulas aside, so that they aren't taken for HTML by what cleans the rest."""
 
-    def __init__(self, attachments: dict[str, Any]) -> None:
-        super().__init__(escape=False, attachments=attachments, exclude_anchor_links=True)
+    def __init__(self, attachments: Mapping[str, Any]) -> None:
+        super().__init__(escape=False, attachments=dict(attachments), exclude_anchor_links=True)
         self.formulas: list[str] = []
         self.mark = f"formula-{secrets.token_hex(8)}"  # nobody can write what stands for a formula
 
@@ -115,12 +113,14 @@ class Renderer(IPythonRenderer):
         return f'<code class="{self.mark}">{len(self.formulas) - 1}</code>'
 
 
-def _rendered(source: str, attachments: dict[str, Any]) -> str:
+def _rendered(source: str, attachments: Mapping[str, Any], pasted: Sequence[str] = ()) -> str:
     renderer = Renderer(attachments)
     try:
         made = MarkdownWithMath(renderer=renderer).render(source)
     except RecursionError:
         return _plain(source)
+    for index in reversed(range(len(pasted))):
+        made = made.replace(f"pasted-picture-{index}", pasted[index])
     place = re.compile(rf'<code class="{renderer.mark}">(\d+)</code>')
     return place.sub(lambda at: renderer.formulas[int(at[1])], safe_html(made, renderer.mark))
 
