@@ -248,7 +248,8 @@ class Run:
         self.journal.rewrite(self.records.values())
         scores = self.course.scores(self.options.lab)
         records = [with_gradebook(r, scores.get(r.student_id, {})) for r in self.records.values()]
-        report.write(self.options.out, records)
+        # comparing a class takes seconds: not while somebody waits for the program to stop
+        report.write(self.options.out, records, None if self.stop.is_set() else self.course)
         done = [record for record in records if record.student_id in wanted]
         said = ", ".join(f"{count} {status}" for status, count in self._counts().items())
         print(f"{len(done)} of {len(wanted)} students graded" + (f" ({said})" if said else ""))
