@@ -48,7 +48,7 @@ class Alike:
 def of_class(course: Course | None, lab: str, records: Sequence[Record]) -> Alike:
     """Compare what the course keeps of the students whose notebook could be run."""
     from autograder.course import CourseError
-    from autograder.writer import PREPARED
+    from autograder.staging import PREPARED
 
     if course is None:
         return Alike(reason=NO_COURSE)

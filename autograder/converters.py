@@ -20,9 +20,7 @@ from nbgrader import utils
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import BaseConverter
 
-from autograder.staging import staged
-
-PREPARED = "prepared"
+from autograder.staging import PREPARED, staged
 
 Resources = dict[str, Any]
 

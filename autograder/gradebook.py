@@ -32,6 +32,7 @@ from autograder.course import CourseError, LockedError, first_line
 
 LOCK_SECONDS = 30.0  # how long another program may lock the gradebook
 RETRY_MS = 1000  # SQLite's own patience; between two of these a Ctrl-C is noticed
+OF_STUDENTS = (SubmittedAssignment, SubmittedNotebook, Grade, Comment)
 LOCK_CODES = (5, 6, "55P03")  # SQLITE_BUSY, SQLITE_LOCKED, PostgreSQL's lock_not_available
 
 
@@ -234,6 +235,7 @@ class _Waiting(Session):
     """A session whose owner decides when nbgrader's changes are committed."""
 
     _point: SessionTransaction
+    _before: frozenset[Any] = frozenset()  # ids of earlier parts: nobody asks for them again
 
     def keep(self) -> None:
         """Begin a part."""
@@ -242,6 +244,7 @@ class _Waiting(Session):
     def release(self) -> None:
         """End a part."""
         self._point.commit()
+        self._before = frozenset(state.identity for state in self.identity_map.all_states())
 
     def commit(self) -> None:
         """What nbgrader commits is written when it is next asked for, with what else changed."""
@@ -260,8 +263,9 @@ class _Waiting(Session):
     def next_step(self) -> None:
         """Show the next of nbgrader's steps what the gradebook holds, computed scores included."""
         self.flush()
-        for entry in self.identity_map.values():
-            if isinstance(entry, (SubmittedAssignment, SubmittedNotebook, Grade, Comment)):
+        for state in self.identity_map.all_states():
+            entry = state.obj()
+            if isinstance(entry, OF_STUDENTS) and state.identity not in self._before:
                 self.expire(entry)
 
 
@@ -295,6 +299,12 @@ class Lookup(Gradebook):  # type: ignore[misc]
     def find_graded_cell(self, name: str, notebook: str, assignment: str) -> Any:
         cell = self._cells(GradeCell, notebook, assignment).get(name)
         return cell or super().find_graded_cell(name, notebook, assignment)
+
+    def find_submission_notebook(self, notebook: str, assignment: str, student: str) -> Any:
+        key = notebook, assignment, student
+        if key not in self.found:
+            self.found[key] = super().find_submission_notebook(*key)
+        return self.found[key]
 
     def find_grade(self, cell: str, notebook: str, assignment: str, student: str) -> Any:
         place = notebook, assignment, student

@@ -16,7 +16,6 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import escape
 from nbconvert.exporters import HTMLExporter, TemplateExporter
-from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import (
     InvalidNotebook,
     IPythonRenderer,
@@ -25,6 +24,9 @@ from nbconvert.filters.markdown_mistune import (
 from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from nbformat import NotebookNode
 from nbgrader.preprocessors import GetGrades
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import Python3Lexer
 
 from autograder.markup import formula, safe_html
 
@@ -36,7 +38,7 @@ MAX_OPENERS = 100
 MAX_CODE_CHARS = 20_000
 MAX_RENDERED_CHARS = 200_000  # of a notebook
 # IPython's own lexer takes time in the square of a line's length; this one only marks magics less.
-LEXER = "python3"
+CODE, MARKUP = Python3Lexer(), HtmlFormatter(cssclass=" highlight hl-python3")
 PASTED = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 OPENERS = re.compile(r"\\\\\[|\\\\\(|\\begin\{")  # for each one the rest is searched for its end
 PICTURE = re.compile(r'<img (?=(?:(?:src|width|height|title)="[^"]*"\s*)+>)')
@@ -131,6 +133,12 @@ def _rendered_prose(source: str) -> str:
     return _rendered(source, {})
 
 
+@functools.lru_cache(maxsize=300)
+def _highlighted(source: str) -> str:
+    """Code as nbconvert marks it up; most of a lab's cells are the same for every student."""
+    return str(highlight(source or " ", CODE, MARKUP))
+
+
 class PageExporter(HTMLExporter):
     """nbconvert's page with safe filters, without what it fetches and without its last step.
 
@@ -148,10 +156,8 @@ class PageExporter(HTMLExporter):
         """Return the page of a notebook."""
         this: Any = self
         of_output: Any = WidgetsDataTypeFilter
-        of_code: Any = Highlight2HTML
         resources = this._init_resources(resources)
         widgets = of_output(notebook_metadata=this._nb_metadata, parent=self, resources=resources)
-        highlight = of_code(pygments_lexer=LEXER, parent=self)
         left = MAX_RENDERED_CHARS
         answers = self.model_answers(resources)
 
@@ -160,7 +166,7 @@ class PageExporter(HTMLExporter):
             left -= len(source)
             if len(source) > MAX_CODE_CHARS or left < 0:
                 return f'<div class="highlight">{_plain(source)}</div>'
-            return str(highlight(source))
+            return _highlighted(source)
 
         @pass_context
         def rendered(context: Context, source: str) -> str:
@@ -177,6 +183,12 @@ class PageExporter(HTMLExporter):
         page, made = TemplateExporter.from_notebook_node(self, nb, resources, **options)
         page = MATHJAX.sub("", page, count=1).replace("</head>", f"{STYLE}\n</head>", 1)
         return PICTURE.sub('<img alt="a picture without a description" ', page), made
+
+    def _preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        """Take the steps, without nbconvert's second copy and its check after each of them."""
+        for step in self._preprocessors:
+            nb, resources = step(nb, resources)
+        return nb, resources
 
 
 class Grades(GetGrades):  # type: ignore[misc]

@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+PREPARED = "prepared"  # nbgrader's name for a step that it does not have: what preflight made
+
 
 def staged(root: Path, directory: str, lab: str) -> str:
     """Return where files of a lab wait that are to go to one of nbgrader's directories.

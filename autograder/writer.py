@@ -10,13 +10,13 @@ from pathlib import Path
 
 from nbgrader.converters.base import NbGraderException
 
-from autograder.converters import PREPARED, AutogradePrepared, FeedbackFromMemory, OneByOne
+from autograder.converters import AutogradePrepared, FeedbackFromMemory, OneByOne
 from autograder.course import Course, CourseError, last_line, quiet
 from autograder.gradebook import Lookup, OneSession
 from autograder.nbgrader_road import Ahead, RefereeExecute
 from autograder.preflight import Prepared
 from autograder.results import SubmissionResult
-from autograder.staging import Staging, replace_folder
+from autograder.staging import PREPARED, Staging, replace_folder
 
 # What is wrong with the machine, not with one student's files.
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
