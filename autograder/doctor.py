@@ -112,7 +112,7 @@ def grading() -> Finding:
     tier = sandbox.available()
     if isinstance(tier, str):
         return Finding("grading", "can't be done safely here", tier)
-    return Finding("grading", f"in a sandbox ({tier.name})")
+    return Finding("grading", f"in a sandbox ({tier.name})", tier.lacks)
 
 
 def disk(free: int) -> Finding:

@@ -1,30 +1,23 @@
-"""Starts a student's process in namespaces of its own; runs as a script with the standard library.
+"""Takes a process out of this machine: namespaces, a root of its own, no rights, bounded means.
 
-The launcher stays outside: it passes on an interrupt, kills when told to, when memory runs out or
-when the grader has gone, and reports how the process ended. Reads and writes single lines of JSON.
+Through the kernel's own calls, since they have to be made after a fork, in a process that goes on
+in Python. What the kernel itself then refuses is in `autograder.barriers`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import resource
-import select
 import signal
-import socket
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
 
 HOME = "/home/student"
+SLOTS = 64  # uids of one fork server's students, taken in turn
 STAGE = "/sys"  # any folder that nothing is bound from: the new root is put together on it
 DEVICES = ("null", "zero", "full", "random", "urandom")
-PRIVATE_SIZE, PRIVATE_FILES = "256m", 20_000
-MEMORY_SLACK = 64 << 20  # bytes of a whole tree of processes beyond the limit of one
-WATCH_SECONDS = 0.25
+PRIVATE_BYTES, PRIVATE_FILES = 256 << 20, 20_000
 MAX_PROCESSES, MAX_OPEN_FILES, MAX_FILE_BYTES = 64, 512, 256 << 20
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
@@ -33,7 +26,8 @@ MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 163
 MNT_DETACH = 2
 SYS_MOUNT_SETATTR = 442  # the same number on every architecture; Linux 5.12
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, AT_FDCWD, AT_RECURSIVE = 1, 2, 4, -100, 0x8000
-PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 23, 24, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_READ, PR_CAPBSET_DROP = 1, 4, 23, 24
+PR_SET_NO_NEW_PRIVS = 38
 CAPABILITY_VERSION = 0x20080522
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -100,13 +94,13 @@ def _show(path: str) -> None:
         place.symlink_to(Path(path).readlink())
 
 
-def new_user() -> tuple[int, bool]:
-    """Enter the process namespace; return the student's uid and whether we are real root.
+def new_user() -> tuple[range, bool]:
+    """Enter the process namespace; return the students' uids and whether we are real root.
 
-    Root needs no user namespace: it takes a uid that nobody has. Anybody else, and a root that
-    lacks the right, becomes the owner of a new user namespace.
+    Root needs no user namespace: it takes uids that nobody has. Anybody else, and a root that
+    lacks the right, becomes the owner of a new user namespace. The next fork is its first process.
     """
-    if os.geteuid() == 0 and (free := _free_uid()):
+    if os.geteuid() == 0 and (free := free_uids()):
         with contextlib.suppress(LockdownError):
             _unshare(CLONE_NEWPID, "make namespaces")
             return free, True
@@ -118,41 +112,40 @@ def new_user() -> tuple[int, bool]:
         Path("/proc/self/gid_map").write_text(f"1000 {gid} 1")
     except OSError as error:
         raise LockdownError(f"map users: {error.strerror}") from None
-    return 1000, False
+    return range(1000, 1001), False
 
 
-def _free_uid() -> int:
-    """A uid for this process alone, so that limits per user are limits per submission; 0: none."""
+def free_uids() -> range:
+    """Uids of this process alone, so that limits per user are limits per submission."""
     ranges = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
     highest = max(int(first) + int(length) for first, _, length in ranges)
     if highest > 1 << 31:
-        return (1 << 30) + os.getpid()
-    half = highest // 2
-    return half + os.getpid() % half if half else 0
+        first = (1 << 30) + os.getpid() * SLOTS
+    else:
+        half = highest // 2
+        if half <= SLOTS:
+            return range(0)
+        first = half + os.getpid() * SLOTS % (half - SLOTS)
+    return range(first, first + SLOTS)
 
 
-def build_root(spec: dict[str, Any], uid: int) -> None:
-    """Move into a root of read-only pieces of this machine and a small private space.
+def enter_root(visible: list[str], hidden: list[str], uids: range, *, real_root: bool) -> None:
+    """Move into a root of read-only pieces of this machine, without a network.
 
-    ``spec["visible"]`` lists what is shown, ``spec["hidden"]`` what is covered inside of that;
-    shallow paths come first, so that a visible folder inside of a hidden one is seen.
+    Args:
+        visible: what is shown; shallow paths come first, so that a visible folder inside of a
+            hidden one is seen.
+        hidden: what is covered inside of that.
+        uids: of the students.
+        real_root: as `new_user` said.
     """
     _unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC, "make namespaces")
     _mount("", "/", flags=MS_REC | MS_PRIVATE)
     _mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
     os.umask(0o022)
-    for folder in ("dev/shm", "proc", "tmp", "etc", "old", "box", HOME[1:]):
+    for folder in ("dev/shm", "proc", "tmp", "etc", "old", HOME[1:]):
         Path(STAGE, folder).mkdir(parents=True)
-    options = f"size={PRIVATE_SIZE},nr_inodes={PRIVATE_FILES},mode=755"
-    _mount("tmpfs", f"{STAGE}/box", "tmpfs", MS_NOSUID | MS_NODEV, options)
-    for name, place in (("home", HOME), ("tmp", "/tmp"), ("shm", "/dev/shm")):
-        inner = Path(STAGE, "box", name)
-        inner.mkdir(mode=0o700)
-        os.chown(inner, uid, uid)
-        _mount(str(inner), STAGE + place, flags=MS_BIND)
-    _checked(libc.umount2(os.fsencode(f"{STAGE}/box"), MNT_DETACH), "unmount")
-    Path(STAGE, "box").rmdir()
-    steps = [(path, True) for path in spec["visible"]] + [(path, False) for path in spec["hidden"]]
+    steps = [(path, True) for path in visible] + [(path, False) for path in hidden]
     for path, shown in sorted(steps, key=lambda step: len(Path(step[0]).parts)):
         if shown:
             _show(path)
@@ -163,8 +156,8 @@ def build_root(spec: dict[str, Any], uid: int) -> None:
     for name, link in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         Path(STAGE, "dev", name).symlink_to(f"/proc/self/fd{link}")
     for name, text in (
-        ("passwd", f"student:x:{uid}:{uid}::{HOME}:/bin/sh\n"),
-        ("group", f"student:x:{uid}:\n"),
+        ("passwd", "".join(f"student:x:{uid}:{uid}::{HOME}:/bin/sh\n" for uid in uids)),
+        ("group", "".join(f"student:x:{uid}:\n" for uid in uids)),
         ("hosts", "127.0.0.1 localhost\n"),
         ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
     ):
@@ -176,16 +169,61 @@ def build_root(spec: dict[str, Any], uid: int) -> None:
     _checked(libc.umount2(b"/old", MNT_DETACH), "unmount the old root")
     Path("/old").rmdir()
     _seal("/", recursive=False)
+    if not real_root:  # no user namespace inside of ours, where rights would come back
+        with contextlib.suppress(OSError):
+            Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    _private_space(os.geteuid(), visible)
+
+
+def next_processes() -> None:
+    """Make the next fork the first process of a namespace of its own."""
+    _unshare(CLONE_NEWPID, "make namespaces")
+
+
+def own_processes() -> int:
+    """Return a descriptor of this process's own namespace, to `return_to`."""
+    return os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def return_to(namespace: int) -> None:
+    """Undo `next_processes`: it cannot be done twice without."""
+    _checked(libc.setns(namespace, CLONE_NEWPID), "return to one's own namespace")
+
+
+def leave_others(uid: int, visible: list[str]) -> None:
+    """In the first process of a new namespace: folders, processes and semaphores of its own."""
+    _unshare(CLONE_NEWNS | CLONE_NEWIPC, "make namespaces")
+    _private_space(uid, visible)
+    _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    os.chdir(HOME)
+
+
+def _private_space(uid: int, visible: list[str]) -> None:
+    """Put empty folders that share one small space where programs expect to write.
+
+    What is visible below one of them, a virtual environment say, stays so.
+    """
+    below = [path for path in visible if Path(path).is_relative_to("/tmp")]
+    opened = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in below}
+    options = f"size={PRIVATE_BYTES},nr_inodes={PRIVATE_FILES},mode=755"
+    _mount("tmpfs", HOME, "tmpfs", MS_NOSUID | MS_NODEV, options)
+    for name, place in (("tmp", "/tmp"), ("shm", "/dev/shm"), ("home", HOME)):  # home: over it
+        inner = Path(HOME, name)
+        inner.mkdir(mode=0o700)
+        os.chown(inner, uid, uid)
+        _mount(str(inner), place, flags=MS_BIND)
+    for path, descriptor in opened.items():
+        _bind(f"/proc/self/fd/{descriptor}", path)
+        _seal(path, recursive=True)
+        os.close(descriptor)
 
 
 def drop_rights(uid: int, *, real_root: bool) -> None:
     """Become the student, for good."""
-    if not real_root:  # no user namespace inside of ours, where rights would come back
-        with contextlib.suppress(OSError):
-            Path("/proc/sys/user/max_user_namespaces").write_text("0")
     capability = 0
     while _prctl(PR_CAPBSET_READ, capability) >= 0:
-        _checked(_prctl(PR_CAPBSET_DROP, capability), "drop capabilities")
+        if _prctl(PR_CAPBSET_DROP, capability) < 0:
+            break  # who may not give up rights has none; and no program gives it any, see below
         capability += 1
     if real_root:
         os.setgroups([])
@@ -195,12 +233,23 @@ def drop_rights(uid: int, *, real_root: bool) -> None:
     none = (ctypes.c_uint32 * 6)()
     _checked(libc.capset(ctypes.byref(header), ctypes.byref(none)), "drop capabilities")
     _checked(_prctl(PR_SET_NO_NEW_PRIVS, 1), "give up new privileges")
+    _prctl(PR_SET_DUMPABLE, 1)  # or its own /proc/self would be closed to it
+
+
+def die_with_parent() -> None:
+    """Be killed once the process that forked this one has gone."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def set_limits(memory: int, cpu_seconds: int) -> None:
-    """Bound what one process may use; the launcher watches all of them together."""
+    """Bound what one process may use; who forked it watches all of them together.
+
+    Args:
+        memory: bytes, beyond what this process has inherited.
+        cpu_seconds: of processor time.
+    """
     for kind, value in (
-        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_DATA, memory + _data_size()),
         (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_FSIZE, MAX_FILE_BYTES),
         (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
@@ -214,119 +263,7 @@ def set_limits(memory: int, cpu_seconds: int) -> None:
         resource.setrlimit(kind, (bound, bound))
 
 
-def become_student(spec: dict[str, Any], uid: int, *, real_root: bool) -> NoReturn:
-    """In the forked child: lock everything down and start the runner."""
-    if spec["isolate"]:
-        build_root(spec, uid)
-        drop_rights(uid, real_root=real_root)
-        for path in spec["needed"]:
-            if not os.access(path, os.R_OK | os.X_OK):
-                raise LockdownError(f"{path} cannot be read by the user that student code runs as")
-        set_limits(spec["memory"], spec["cpu_seconds"])
-        os.chdir(HOME)
-    else:
-        os.chdir(spec["folder"])
-    os.setsid()
-    if sys.platform == "linux":
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    nothing = os.open("/dev/null", os.O_RDWR)
-    for descriptor in (0, 1) if spec["diagnose"] else (0, 1, 2):
-        os.dup2(nothing, descriptor)
-    os.set_inheritable(spec["channel"], True)
-    os.execve(spec["command"][0], spec["command"], spec["environment"])
-
-
-def launch(spec: dict[str, Any]) -> int:
-    """Fork the student's process; return its pid, or raise what kept it from starting."""
-    uid, real_root = new_user() if spec["isolate"] else (0, False)
-    reader, writer = os.pipe()  # closed by a successful exec
-    pid = os.fork()
-    if pid == 0:
-        try:
-            become_student(spec, uid, real_root=real_root)
-        except Exception as error:
-            os.write(writer, str(error).encode()[:500])
-        finally:
-            os._exit(1)
-    os.close(writer)
-    os.close(spec["channel"])
-    problem = os.read(reader, 500).decode()
-    if problem:
-        raise LockdownError(problem)
-    return pid
-
-
-def _family(pid: int) -> Iterator[int]:
-    """The process and all its descendants; who loses a parent goes to the first process."""
-    yield pid
-    with contextlib.suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            for child in (thread / "children").read_text().split():
-                yield from _family(int(child))
-
-
-def _sum_fields(pid: int, file: str, fields: tuple[str, ...]) -> int:
-    """Sum of fields of a status file in bytes; 0 for a process that has gone."""
-    with contextlib.suppress(OSError):
-        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
-        return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(fields))
-    return 0
-
-
-def memory_of(pid: int, enough: int) -> int:
-    """Bytes of memory that a tree of processes owns; shared pages count once if it matters."""
-    family = list(_family(pid))
-    total = sum(_sum_fields(each, "status", ("RssAnon:", "RssShmem:")) for each in family)
-    if total <= enough:
-        return total
-    return sum(_sum_fields(each, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for each in family)
-
-
-def watch(pid: int, lifeline: socket.socket, memory: int) -> dict[str, Any]:
-    """Wait for the end of the process and return how it ended."""
-    killed_for = ""
-    wake, woken = socket.socketpair()
-    woken.setblocking(False)
-    signal.set_wakeup_fd(woken.fileno())
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    while True:
-        ended, status, usage = os.wait4(pid, os.WNOHANG)
-        if ended:
-            code = os.waitstatus_to_exitcode(status)
-            return {
-                "code": code,
-                "cpu_seconds": usage.ru_utime + usage.ru_stime,
-                "peak_bytes": usage.ru_maxrss << 10,
-                "killed_for": killed_for,
-            }
-        readable, _, _ = select.select([lifeline, wake], [], [], WATCH_SECONDS)
-        if wake in readable:
-            wake.recv(64)
-        if lifeline in readable:
-            order = lifeline.recv(1)
-            os.kill(pid, signal.SIGINT if order == b"I" else signal.SIGKILL)
-            if not order:  # the grader has gone
-                os.waitpid(pid, 0)
-                sys.exit(1)
-        if memory and memory_of(pid, memory) > memory:
-            killed_for = "memory"
-            os.kill(pid, signal.SIGKILL)
-
-
-def main() -> None:
-    """Do what the JSON object in the first argument says."""
-    spec = json.loads(sys.argv[1])
-    lifeline = socket.socket(fileno=spec["lifeline"])
-    lifeline.set_inheritable(False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is the grader's affair
-    try:
-        pid = launch(spec)
-        limit = spec["memory"] + MEMORY_SLACK if spec["isolate"] else 0
-        report = watch(pid, lifeline, limit)
-    except (LockdownError, OSError) as error:
-        report = {"problem": str(error)}
-    lifeline.sendall(json.dumps(report).encode() + b"\n")
-
-
-if __name__ == "__main__":
-    main()
+def _data_size() -> int:
+    """Bytes that count for ``RLIMIT_DATA`` already."""
+    with Path("/proc/self/status").open() as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData:"))

@@ -95,8 +95,14 @@ def grade_submission(
         sitting.judge_notebook(files.get(notebook))
     finally:
         run.close()
-    exercises = tuple(sitting.results[item.name] for item in lab.items)
-    return SubmissionResult(exercises, sitting.outputs, time.monotonic() - started, run.tier)
+    return SubmissionResult(
+        tuple(sitting.results[item.name] for item in lab.items),
+        sitting.outputs,
+        seconds=time.monotonic() - started,
+        tier=run.tier,
+        cpu_seconds=run.cpu_seconds,
+        peak_bytes=run.peak_bytes,
+    )
 
 
 class _Sitting:

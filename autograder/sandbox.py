@@ -1,8 +1,9 @@
 """The sandbox: starts the process that runs one student's notebook, or says why it can't.
 
-Linux namespaces through the kernel's own calls, as root or as an ordinary user: a root folder of
-read-only pieces, no network, no view of other processes, no rights, bounded memory, processes,
-files and time. Nothing of the course but labkit is inside.
+A fork server (`autograder.zygote`) has imported what notebooks use; each student's process is a
+fork of it, locked down before it runs a line. Linux namespaces are the sandbox, as root or as an
+ordinary user, with Landlock and seccomp on top; where namespaces are missing, these two alone.
+Nothing of the course but labkit is inside.
 """
 
 from __future__ import annotations
@@ -16,21 +17,24 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 import labkit
-from autograder import lockdown
+from autograder import cgroups, lockdown
+from autograder.keeper import INTERRUPT, KILL, MEMORY_SLACK
 from labkit.frames import Channel, ClosedError
 from labkit.wire import WireError
 
 ANSWER_LIMIT = 16 << 20  # bytes of one frame from a student's process
 START_SECONDS = 60.0
+END_SECONDS = 10.0  # for a process that was killed to be gone
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 SYSTEM_SETTINGS = ("/etc/alternatives", "/etc/fonts", "/etc/ssl/certs", "/etc/pki/tls/certs")
-RUNNER = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from labkit.runner import main;"
-    " main(int(sys.argv[2]))"
+SERVER = (
+    "import sys; sys.path[:0] = sys.argv[3:]; from autograder.zygote import main;"
+    " del sys.path[:2]; sys.path.insert(0, sys.argv[4]); main(*map(int, sys.argv[1:3]))"
 )
 
 
@@ -38,14 +42,32 @@ class SandboxError(RuntimeError):
     """A student's process could not be started; the message says why and what helps."""
 
 
+class LostError(SandboxError):
+    """A student's process has gone through no doing of its own: whoever watched it was killed."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Tier:
-    """What stands between a student's code and this machine."""
+    """What stands between a student's code and this machine.
 
-    name: str
+    Attributes:
+        kind: ``namespaces``, ``barriers`` (Landlock and seccomp alone) or ``none``.
+        layers: all that holds, the strongest first.
+        lacks: why it is not ``namespaces``, and what helps; empty if it is.
+    """
+
+    kind: str
+    layers: tuple[str, ...] = ()
+    lacks: str = ""
+
+    @property
+    def name(self) -> str:
+        """The layers in one word."""
+        return "+".join(self.layers) or self.kind
 
 
-NAMESPACES, NONE = Tier("namespaces"), Tier("none")
+NAMESPACES, NONE = Tier("namespaces", ("namespaces",)), Tier("none")
+BARRIERS = Tier("barriers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,17 +77,14 @@ class Ending:
     Attributes:
         code: its exit code; a signal's number with a minus sign.
         cpu_seconds: time on the processor, of the process and all it waited for.
-        peak_bytes: the most memory that one of them had in use.
-        killed_for: "memory" if the launcher ended it for that, else empty.
+        peak_bytes: the most memory that one of them had in use, beyond what it was born with.
+        killed_for: "memory" if it was ended for that, else empty.
     """
 
     code: int
     cpu_seconds: float
     peak_bytes: int
     killed_for: str
-
-
-LOST = Ending(-9, 0.0, 0, "")  # somebody killed the launcher, and the process with it
 
 
 @functools.cache
@@ -76,11 +95,88 @@ def available() -> Tier | str:
             "Submissions are graded on Linux only, since nothing else isolates them: use a Linux"
             " machine, WSL 2 or a container."
         )
-    try:
-        Process(memory_limit=1024, cpu_seconds=60, diagnose=True).close()
-    except SandboxError as error:
-        return str(error)
-    return NAMESPACES
+    reasons = []
+    for kind in (NAMESPACES.kind, BARRIERS.kind):
+        try:
+            tier = _server(kind).tier
+            Process(memory_limit=1024, cpu_seconds=60, tier=tier).close()
+        except SandboxError as error:
+            reasons.append(str(error))
+            continue
+        return dataclasses.replace(tier, lacks=reasons[0] if reasons else "")
+    return reasons[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """Where a fork server listens, for other processes of this machine.
+
+    Attributes:
+        path: of its socket, in a folder that only this user may enter.
+        tier: what its students' processes are isolated by.
+    """
+
+    path: str
+    tier: Tier
+
+
+class ForkServer:
+    """The process that students' processes are forked from, until `close`.
+
+    Raises:
+        SandboxError: if it cannot be started.
+    """
+
+    def __init__(self, kind: str, settings: dict[str, Any]) -> None:
+        self._folder = tempfile.mkdtemp(prefix="grader-")
+        path = f"{self._folder}/forks"
+        self._lifeline, lifeline = socket.socketpair()
+        scratch = "" if kind == NAMESPACES.kind else f"{self._folder}/home"
+        if scratch:
+            Path(scratch).mkdir()
+        paths = [str(Path(__file__).parents[1]), str(Path(labkit.__file__).resolve().parents[1])]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, lifeline:
+            listener.bind(path)
+            listener.listen(64)
+            numbers = [str(listener.fileno()), str(lifeline.fileno())]
+            self._process = subprocess.Popen(
+                [sys.executable, "-s", "-P", "-B", "-c", SERVER, *numbers, *paths],
+                pass_fds=(listener.fileno(), lifeline.fileno()),
+                env=_environment(scratch or lockdown.HOME, scratch or "/tmp"),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+        self._lifeline.sendall(json.dumps({"tier": kind, **settings}).encode() + b"\n")
+        answer = _line(self._lifeline, START_SECONDS)
+        if not answer or "problem" in answer:
+            raise SandboxError(self._why_not_started(answer or {}))
+        self.address = Address(path, Tier(kind, tuple(answer["layers"])))
+        self.tier = self.address.tier
+
+    def close(self) -> None:
+        """End it, and every process that was forked from it."""
+        self._lifeline.close()
+        self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _why_not_started(self, answer: dict[str, Any]) -> str:
+        self._lifeline.close()
+        _, printed = self._process.communicate()
+        if problem := answer.get("problem"):
+            return f"This machine cannot isolate student code ({problem}): {_remedy(problem)}."
+        last = (printed or b"").decode(errors="replace").strip().rpartition("\n")[2]
+        last = last or f"exit code {self._process.returncode}"
+        return (
+            f"Python did not start in the sandbox ({last}): use a Python and a virtual"
+            " environment that every user of this machine can read."
+        )
 
 
 class Process:
@@ -90,7 +186,7 @@ class Process:
         memory_limit: MiB, for each of its processes and for all of them together.
         cpu_seconds: limit on processor time of each of its processes.
         isolate: False runs it with this user's rights, for code that is trusted.
-        diagnose: keep what Python prints when it cannot start; the process is for a probe only.
+        tier: by default the strongest that this machine offers.
 
     Raises:
         SandboxError: if it cannot be started.
@@ -102,53 +198,73 @@ class Process:
         memory_limit: int,
         cpu_seconds: int,
         isolate: bool = True,
-        diagnose: bool = False,
+        tier: Tier | None = None,
     ) -> None:
-        self.tier = NAMESPACES if isolate else NONE
-        self._folder = "" if isolate else tempfile.mkdtemp(prefix="notebook-")
+        self.tier = tier or (_usual() if isolate else NONE)
+        memory = memory_limit << 20
+        self._folder = self._group = None
+        if self.tier.kind != NAMESPACES.kind:
+            self._folder = tempfile.mkdtemp(prefix="notebook-")
+        if self.tier.kind != NONE.kind:
+            self._group = cgroups.make(memory + MEMORY_SLACK + lockdown.PRIVATE_BYTES)
+        order = {"memory": memory, "cpu_seconds": cpu_seconds, "folder": self._folder}
         ours, theirs = socket.socketpair()
         self._lifeline, lifeline = socket.socketpair()
         self.channel = Channel(ours, limit=ANSWER_LIMIT)
-        spec = _spec(self._folder, memory_limit, cpu_seconds, isolate, diagnose)
-        spec |= {"channel": theirs.fileno(), "lifeline": lifeline.fileno()}
-        spec["command"].append(str(theirs.fileno()))
-        with theirs, lifeline:
-            self._launcher = subprocess.Popen(
-                [sys.executable, "-I", "-S", lockdown.__file__, json.dumps(spec)],
-                pass_fds=(theirs.fileno(), lifeline.fileno()),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE if diagnose else subprocess.DEVNULL,
-            )
+        self._ending: Ending | None = None
         try:
+            with theirs, lifeline:
+                given = [theirs.fileno(), lifeline.fileno()]
+                given += [self._group.entrance] if self._group else []
+                _fork(self.tier.kind, json.dumps(order).encode(), given)
             self.channel.receive(seconds=START_SECONDS)
         except (ClosedError, TimeoutError, WireError):
             raise SandboxError(self._why_not_started()) from None
+        except BaseException:
+            self.close()
+            raise
 
     def interrupt(self) -> None:
         """Send the student's code a KeyboardInterrupt."""
-        self._order(b"I")
+        self._order(INTERRUPT)
 
     def kill(self) -> None:
         """End the process and all it started, now."""
-        self._order(b"K")
+        self._order(KILL)
 
     def wait(self, seconds: float) -> Ending | None:
-        """Return how the process ended, or None if it is still there after ``seconds``."""
-        report = self._report(seconds)
-        if report is None:
-            return None
-        return Ending(**report)
+        """Return how the process ended, or None if it is still there after ``seconds``.
 
-    def close(self) -> None:
-        """End the process if it has not ended, and clean up."""
+        Raises:
+            LostError: if whoever would know was killed.
+        """
+        if self._ending is None:
+            try:
+                report = _line(self._lifeline, seconds)
+            except TimeoutError:
+                return None
+            if report is None:
+                raise LostError("the process that watched a student's process was killed")
+            self._ending = Ending(**report)
+            if self._group and self._ending.code and self._group.ran_out():
+                self._ending = dataclasses.replace(self._ending, killed_for="memory")
+        return self._ending
+
+    def close(self) -> Ending | None:
+        """End the process if it has not ended, clean up, and return how it ended if known."""
         self.channel.close()
-        self._lifeline.close()  # the launcher then kills what is left and goes
-        self._launcher.wait()
-        if self._launcher.stderr is not None:
-            self._launcher.stderr.close()
+        try:
+            self._lifeline.shutdown(socket.SHUT_WR)  # whoever watches it then kills it, and goes
+            ending = self.wait(END_SECONDS)
+        except (OSError, LostError):
+            ending = self._ending
+        self._lifeline.close()
+        if self._group is not None:
+            self._group.remove()
+            self._group = None
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+        return ending
 
     def _order(self, letter: bytes) -> None:
         try:
@@ -156,38 +272,103 @@ class Process:
         except OSError:  # it has ended by itself
             return
 
-    def _report(self, seconds: float) -> dict[str, Any] | None:
-        self._lifeline.settimeout(seconds)
-        line = b""
-        try:
-            while not line.endswith(b"\n"):
-                chunk = self._lifeline.recv(4096)
-                if not chunk:
-                    return dataclasses.asdict(LOST)
-                line += chunk
-        except TimeoutError:
-            return None
-        except OSError:
-            return dataclasses.asdict(LOST)
-        report: dict[str, Any] = json.loads(line)
-        return report
-
     def _why_not_started(self) -> str:
         self.kill()
-        report = self._report(START_SECONDS) or {}
-        self.channel.close()
-        self._lifeline.close()
-        _, printed = self._launcher.communicate()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        if problem := report.get("problem"):
-            return f"This machine cannot isolate student code ({problem}): {_remedy(problem)}."
-        last = (printed or b"").decode(errors="replace").strip().rpartition("\n")[2]
-        last = last or f"exit code {report.get('code')}"
-        return (
-            f"Python did not start in the sandbox ({last}): use a Python and a virtual"
-            " environment that every user of this machine can read."
-        )
+        try:
+            report = _line(self._lifeline, START_SECONDS) or {}
+        except TimeoutError:
+            report = {}
+        self._ending = Ending(-1, 0.0, 0, "")
+        self.close()
+        problem = report.get("problem", f"it ended at once, exit code {report.get('code')}")
+        return f"This machine cannot isolate student code ({problem}): {_remedy(problem)}."
+
+
+# -- fork servers of this process ----------------------------------------------------------------
+
+_servers: dict[str, ForkServer] = {}
+_starting = threading.Lock()
+_shared: Address | None = None
+
+
+def share() -> Address:
+    """Return where other processes of this machine can have students' processes forked.
+
+    Raises:
+        SandboxError: if there is no sandbox.
+    """
+    return _server(_usual().kind).address
+
+
+def use(address: Address) -> None:
+    """Have students' processes forked by another process's server, while that lives."""
+    global _shared
+    _shared = address
+
+
+def _usual() -> Tier:
+    if _shared is not None:
+        return _shared.tier
+    tier = available()
+    if isinstance(tier, str):
+        raise SandboxError(tier)
+    return tier
+
+
+def _server(kind: str) -> ForkServer:
+    """Return this process's own fork server of a kind, started if it is not there."""
+    visible, needed = _visible(Path(labkit.__file__).resolve().parent)
+    settings = {"visible": visible, "hidden": _hidden(), "needed": needed}
+    key = json.dumps([kind, os.getpid(), settings])
+    with _starting:
+        if key not in _servers:
+            _servers[key] = ForkServer(kind, settings)
+        return _servers[key]
+
+
+def _fork(kind: str, order: bytes, descriptors: list[int]) -> None:
+    """Have a process forked; if the server has gone, by a new one."""
+    if _shared is not None and _shared.tier.kind == kind and _asked(_shared, order, descriptors):
+        return
+    server = _server(kind)
+    if not _asked(server.address, order, descriptors):
+        with _starting:
+            for key in [key for key, value in _servers.items() if value is server]:
+                del _servers[key]
+        if not _asked(_server(kind).address, order, descriptors):
+            raise SandboxError("the fork server ends as soon as it is started")
+
+
+def _asked(address: Address, order: bytes, descriptors: list[int]) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        try:
+            connection.connect(address.path)
+            socket.send_fds(connection, [order], descriptors)
+        except OSError:
+            return False
+    return True
+
+
+def _line(connection: socket.socket, seconds: float) -> dict[str, Any] | None:
+    """Return one line of JSON; None if the other side has gone.
+
+    Raises:
+        TimeoutError: if it does not come in time.
+    """
+    connection.settimeout(seconds)
+    line = b""
+    try:
+        while b"\n" not in line:
+            chunk = connection.recv(4096)
+            if not chunk:
+                return None
+            line += chunk
+    except TimeoutError:
+        raise
+    except OSError:
+        return None
+    report: dict[str, Any] = json.loads(line.partition(b"\n")[0])
+    return report
 
 
 def _remedy(problem: str) -> str:
@@ -212,27 +393,6 @@ def _setting(name: str) -> str:
         return Path("/proc/sys", name).read_text().strip()
     except OSError:
         return ""
-
-
-def _spec(
-    folder: str, memory_limit: int, cpu_seconds: int, isolate: bool, diagnose: bool
-) -> dict[str, Any]:
-    """What the launcher needs to know, but for its sockets."""
-    home = folder or lockdown.HOME
-    package = Path(labkit.__file__).resolve().parent
-    visible, needed = _visible(package)
-    return {
-        "isolate": isolate,
-        "diagnose": diagnose,
-        "folder": folder,
-        "visible": visible,
-        "hidden": _hidden(),
-        "needed": needed,
-        "memory": memory_limit << 20,
-        "cpu_seconds": cpu_seconds,
-        "command": [sys.executable, "-s", "-P", "-B", "-c", RUNNER, str(package.parent)],
-        "environment": _environment(home, folder or "/tmp"),
-    }
 
 
 @functools.cache

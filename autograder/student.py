@@ -73,6 +73,14 @@ class Student:
         cpu_seconds: limit on processor time.
         isolate: False runs trusted code without a sandbox.
 
+    Attributes:
+        tier: the sandbox's name.
+        cpu_seconds: processor time, once it is closed.
+        peak_bytes: the most memory in use, once it is closed.
+
+    Every method that asks raises `autograder.sandbox.LostError` if the process was lost through no
+    doing of its own.
+
     Raises:
         SandboxError: if the process cannot be started.
     """
@@ -90,6 +98,7 @@ class Student:
         self._death: DeathError | None = None
         self._process = Process(memory_limit=memory_limit, cpu_seconds=cpu_seconds, isolate=isolate)
         self.tier = self._process.tier.name
+        self.cpu_seconds, self.peak_bytes = 0.0, 0  # known at the end
         try:
             for name, content in files.items():
                 self._put(PurePosixPath(name), content)
@@ -144,7 +153,9 @@ class Student:
 
     def close(self) -> None:
         """End the process and all that it started."""
-        self._process.close()
+        ending = self._process.close()
+        if ending is not None:
+            self.cpu_seconds, self.peak_bytes = ending.cpu_seconds, ending.peak_bytes
 
     def _put(self, path: PurePosixPath, content: bytes) -> None:
         """Lay a file beside the notebook; what is too large or leads elsewhere is left out."""
@@ -216,7 +227,7 @@ class Student:
             return DeathError("killed", f"the process crashed ({_signal_name(-ending.code)})")
         if ending.cpu_seconds > self._cpu_seconds - CLOCK_SLACK:
             return DeathError("timeout", f"it computed for more than {self._cpu_seconds} s")
-        return memory  # nobody else kills: the machine itself was short of it
+        return memory  # nobody else kills from outside: the machine itself was short of it
 
     def _observation(self, reply: dict[str, Any]) -> Observation | None:
         observation = reply.get("observation")

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from autograder.results import Status
+from autograder.sandbox import LostError
 from autograder.student import DeathError, Output, Student
 from labkit.probes import Observation, Probe
 
 CELL_SECONDS = 60.0
 REPLAY_SECONDS = 5.0  # for a cell that was interrupted at its limit before
 MAX_DEATHS = 8  # of one notebook's process, each followed by a replay
+MAX_LOSSES = 3  # of processes that somebody else killed
 
 Answer = TypeVar("Answer")
 
@@ -55,8 +57,14 @@ class Survivor:
         total_limit: seconds for the whole notebook.
         isolate: False runs trusted code without a sandbox.
 
+    Attributes:
+        tier: the sandbox's name.
+        failures: how cells failed, by key.
+        cpu_seconds: processor time of all its processes that are closed.
+        peak_bytes: the most memory that one of them had in use.
+
     Every method raises `OverError` once the time is up or the process has died too often, and
-    `SandboxError` if a process cannot be started.
+    `SandboxError` if a process cannot be started, or somebody keeps killing it.
     """
 
     def __init__(
@@ -72,9 +80,10 @@ class Survivor:
         self._isolate = isolate
         self._deadline = time.monotonic() + total_limit
         self._student: Student | None = None
-        self._deaths = 0
+        self._deaths = self._losses = 0
         self._history: list[_Cell] = []
         self.tier = ""
+        self.cpu_seconds, self.peak_bytes = 0.0, 0
         self.failures: dict[str, tuple[Status, str]] = {}
 
     def run_cell(self, key: str, source: str) -> list[Output]:
@@ -123,14 +132,20 @@ class Survivor:
         """End the process."""
         if self._student is not None:
             self._student.close()
+            self.cpu_seconds += self._student.cpu_seconds
+            self.peak_bytes = max(self.peak_bytes, self._student.peak_bytes)
             self._student = None
 
     def _insistent(self, ask: Callable[[Student], Answer]) -> Answer:
-        """Return what the process answers; if it dies of an earlier cell's greed, a new one."""
+        """Return the answer; of a new process if others, or an earlier cell's greed, ended it."""
         while True:
-            student = self._living()
             try:
-                return ask(student)
+                return ask(self._living())
+            except LostError:
+                self.close()
+                self._losses += 1
+                if self._losses > MAX_LOSSES:
+                    raise
             except DeathError as death:
                 self._bury()
                 greedy = [cell for cell in self._history if cell.is_greedy and not cell.is_fatal]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from autograder.student import CellRun, Student
 from labkit import wire
@@ -23,6 +26,7 @@ from labkit.runner import Interrupts
 from labkit.wire import Opaque
 
 LONG = 30.0  # seconds that no honest step here takes
+NAMES_OF_IPYTHON = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +100,27 @@ def test_the_process_knows_that_it_is_graded_and_computes_on_one_thread(student:
     assert values == ["autograde", "1", None]
 
 
-def test_torch_is_not_imported_unless_the_notebook_does(student: Student) -> None:
+def test_what_notebooks_import_is_there_already(student: Student) -> None:
+    """Imported once, before the fork; the names are as new, and luck is the same for everybody."""
     fresh = Student({}, memory_limit=2048, cpu_seconds=600, isolate=False)
-    fresh.run_cell("import sys\nloaded = 'torch' in sys.modules", LONG)
-    assert fresh.read("loaded") is False
+    cell = """
+        import random, sys
+        import numpy as np, torch
+        loaded = {"torch", "transformers", "gymnasium", "labkit.probes"} <= set(sys.modules)
+        names = sorted(name for name in globals() if not name.startswith("_"))
+        luck = [random.random(), np.random.rand(), torch.rand(()).item()]
+        """
+    fresh.run_cell(textwrap.dedent(cell), LONG)
+    loaded, names, luck = (fresh.read(name) for name in ("loaded", "names", "luck"))
     fresh.close()
+    assert loaded is True
+    assert set(names) - {"random", "sys", "np", "torch", "loaded"} == NAMES_OF_IPYTHON
+    seeded = torch.Generator().manual_seed(0)
+    assert luck == [
+        random.Random(0).random(),
+        np.random.RandomState(0).rand(),
+        torch.rand((), generator=seeded).item(),
+    ]
 
 
 def test_side_files_lie_beside_the_notebook(student: Student) -> None:

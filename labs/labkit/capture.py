@@ -32,6 +32,10 @@ class Recorder:
         self.stdout = Stream("stdout", self)
         self.stderr = Stream("stderr", self)
 
+    def send_to(self, emit: Emit) -> None:
+        """Let everything go to ``emit`` from here on."""
+        self._emit = emit
+
     def start(self) -> None:
         """Begin a cell."""
         self.stdout.discard()

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from labkit import probes, wire
-from labkit.capture import Output, make_shell
+from labkit.capture import Output, Shell
 from labkit.frames import OUT_OF_MEMORY, Channel, ClosedError
 from labkit.limits import TimeLimitError
 
@@ -65,11 +65,12 @@ class Interrupts:
 class Runner:
     """Answers one message after another until the other side hangs up."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, shell: Shell) -> None:
         self._channel = channel
         self._pid = os.getpid()
         self._interrupts = Interrupts()
-        self._shell = make_shell(self._emit)
+        self._shell = shell
+        shell.recorder.send_to(self._emit)
         self._answers: dict[str, Callable[[Message], Message]] = {
             "file": self._file,
             "cell": self._cell,
@@ -77,7 +78,7 @@ class Runner:
             "read": self._read,
         }
 
-    def serve(self) -> None:
+    def run(self) -> None:
         """Say that this process is ready, then answer."""
         signal.signal(signal.SIGINT, self._interrupts)
         self._interrupts.send(self._channel, {"op": "ready"})
@@ -156,12 +157,12 @@ def _plain(observation: probes.Observation) -> probes.Observation:
     return dataclasses.replace(observation, value=value)
 
 
-def main(descriptor: int) -> None:
-    """Serve whoever holds the other end of the socket ``descriptor``."""
-    runner = Runner(Channel(socket.socket(fileno=descriptor)))
+def serve(descriptor: int, shell: Shell) -> NoReturn:
+    """Serve whoever holds the other end of the socket ``descriptor``, with the process's shell."""
+    runner = Runner(Channel(socket.socket(fileno=descriptor)), shell)
     sys.path.insert(0, "")  # as Jupyter has it: what lies beside the notebook can be imported
     try:
-        runner.serve()
+        runner.run()
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
     os._exit(0)  # no waiting for a student's threads
