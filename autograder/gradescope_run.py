@@ -191,10 +191,14 @@ def nothing_graded(reason: str) -> Results:
 
 
 def _test(item: ExerciseResult, visibility: str) -> Results:
-    lines = [] if item.status == "ok" else [f"{item.status}: {item.message}".removesuffix(": ")]
+    groups = () if item.status == "missing" else item.groups
+    lines: list[str] = []
+    if item.status != "ok":
+        is_said = item.message in ("", *(group.message for group in groups))
+        lines.append(item.status if is_said else f"{item.status}: {item.message}")
     if item.hint:
         lines.append(f"Hint: {item.hint}")
-    for group in item.groups:
+    for group in groups:
         mark = "✓" if group.ok else "✗"
         line = f"{mark} {group.name}: {group.passed} of {group.total}"
         lines.append(f"{line}; {group.message}" if group.message else line)
