@@ -94,6 +94,7 @@ def _page(lab: str, alike: Alike, code: Class) -> str:
         "similarity.html",
         title=f"Similar submissions: {lab}",
         students=comparison.students,
+        most=MOST_PAIRS,
         limit=f"{MAX_EXPECTED:g}",
         pairs=[_pair(number, pair, code) for number, pair in enumerate(shown, 1)],
         more=len(comparison.pairs) - len(shown),

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from autograder import alike, discover, items, pages
 from autograder.alike import Alike
+from autograder.handed_in import bad_id
 from autograder.items import Analysis, Item
 from autograder.markup import as_html
 from autograder.records import Journal, Record, grades_csv, replace, with_gradebook
@@ -97,7 +98,8 @@ def write(out: Path, records: Sequence[Record], course: Course | None = None) ->
     feedback = {
         record.student_id
         for record in records
-        if (out / "feedback" / record.student_id / f"{lab}.html").is_file()
+        if not bad_id(record.student_id)
+        and (out / "feedback" / record.student_id / f"{lab}.html").is_file()
     }
     replace(out / "report.html", render(records, found, feedback))
     return [out / "report.html", *([beside] if found.page else [])]
@@ -122,6 +124,7 @@ def render(
     anchors = {record.student_id: f"s{number}" for number, record in enumerate(records)}
     names = [item.name for item in analysis.items if not item.written]
     questions = [item.name for item in analysis.items if item.written]
+    weighed = any(record.peak_bytes for record in records)
     return pages.render(
         "report.html",
         title=f"Class report: {lab}",
@@ -133,10 +136,7 @@ def render(
         analysis=analysis,
         few=items.FEW,
         items=[_item(item) for item in analysis.items],
-        misconceptions=[
-            {"mistake": mistake, "hint": as_html(mistake.hint)}
-            for mistake in analysis.misconceptions
-        ],
+        misconceptions=_misconceptions(analysis),
         left_out=_left_out(analysis),
         looks=_looks(records),
         alike=found or Alike(reason=alike.NO_COURSE),
@@ -147,8 +147,8 @@ def render(
         heaviest=_heaviest(records),
         tiers=_tiers(records),
         anchors=anchors,
-        columns=["points", "seconds", "MiB", *names, *questions],
-        students=[_student(record, names, questions) for record in records],
+        columns=["points", "seconds", *(["MiB"] if weighed else []), *names, *questions],
+        students=[_student(record, names, questions, weighed) for record in records],
         feedback={
             student: f"feedback/{quote(student, safe='')}/{quote(lab, safe='')}.html"
             for student in feedback
@@ -224,6 +224,20 @@ def _note(item: Item) -> str:
     if item.discrimination is not None and item.discrimination < 0.1:
         return "hardly related to the other exercises"
     return ""
+
+
+def _misconceptions(analysis: Analysis) -> list[dict[str, Any]]:
+    """Mistakes of several students, and apart from them those that one student each made."""
+    parts = []
+    for single in (False, True):
+        rows = [
+            {"mistake": mistake, "hint": as_html(mistake.hint)}
+            for mistake in analysis.misconceptions
+            if (len(mistake.students) == 1) == single
+        ]
+        if rows:
+            parts.append({"single": single, "rows": rows})
+    return parts
 
 
 def _left_out(analysis: Analysis) -> str:
@@ -319,15 +333,19 @@ def _tiers(records: Sequence[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def _student(record: Record, names: list[str], questions: list[str]) -> dict[str, Any]:
+def _student(
+    record: Record, names: list[str], questions: list[str], weighed: bool
+) -> dict[str, Any]:
     results = {item.name: item for item in record.exercises}
     written = {item.name: item for item in record.written}
     mib = record.peak_bytes / MIB
+    shade = "" if record.status == "ok" else SHADE[record.status]
     cells = [
-        _cell(f"{record.points:.2f}", record.points, SHADE[record.status], record.reason[:120]),
+        _cell(f"{record.points:.2f}", record.points, shade, record.reason[:120]),
         _cell(f"{record.seconds:.1f}" if record.seconds else "", record.seconds),
-        _cell(f"{mib:.0f}" if mib else "", mib),
     ]
+    if weighed:
+        cells.append(_cell(f"{mib:.0f}" if mib else "", mib))
     for name in names:
         item = results.get(name)
         if item is None:
