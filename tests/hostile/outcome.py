@@ -16,10 +16,12 @@ from typing import Any
 
 from bs4 import BeautifulSoup
 
-from tests.hostile.room import LAB, NOTEBOOK, Room
+from tests.hostile.declare import Attack
+from tests.hostile.room import LAB, NOTEBOOK, WITNESSES, Room
 
 FETCHES = ("src", "srcset", "href", "data", "action", "poster", "background", "formaction", "style")
 NOT_FOR_STUDENTS = ("source", "release", "seed")  # of a course directory: the lab's own
+LONGEST_PAGE, LONGEST_HINT = 72 << 20, 2000  # characters
 PLACES = ("/", "/tmp", "/var/tmp", "/dev/shm", "/run", "/root", "/etc/cron.d")
 
 
@@ -32,12 +34,16 @@ class Outcome:
         code: the grader's exit code.
         said: what it wrote to its two outputs.
         peak_bytes: the most memory that a process of the grader had in use.
+        changed: what of the submissions it changed.
+        visited: kinds of network by which somebody came to a door.
     """
 
     room: Room
     code: int
     said: str
     peak_bytes: int
+    changed: tuple[str, ...] = ()
+    visited: tuple[str, ...] = ()
 
     @cached_property
     def rows(self) -> dict[str, dict[str, dict[str, str]]]:
@@ -78,6 +84,44 @@ class Outcome:
         parts = self.page(student), self.outputs(student), rows, self.lines.get(student, "")
         return "\n".join(parts)
 
+    def gained(self, attack: Attack) -> bool:
+        """Return whether an attack earned more than its honest part, in table or gradebook."""
+        scores = self.room.course.scores(LAB).get(attack.name, {})
+        recorded = sum(auto or 0.0 for auto, _ in scores.values())
+        return max(self.points(attack.name), recorded) > attack.earns
+
+    def secrets_in(self, text: str) -> list[str]:
+        """Return the names of all secrets that a text holds."""
+        secrets = {**self.room.tokens, **{f"expected {e}": e for e in self.room.expected()}}
+        return [name for name, secret in secrets.items() if secret in text]
+
+    def inputs_in(self, text: str) -> list[str]:
+        """Return all hidden inputs that a text holds."""
+        return [number for number in self.room.inputs() if number in text.replace(",", "")]
+
+    def successes(self, attack: Attack) -> list[str]:
+        """Return what an attack achieved; nothing is as it should be."""
+        told, page = self.told(attack.name), self.page(attack.name)
+        rows = self.rows[attack.name].values()
+        hints = [row["hint"] for row in rows]
+        found = [f"read {name}" for name in self.secrets_in(told)]
+        if attack.name.startswith("tells-"):
+            found += [f"told the hidden input {number}" for number in self.inputs_in(told)]
+        if self.gained(attack):
+            found.append(f"gained points: {self.points(attack.name)} instead of {attack.earns}")
+        if attack.betrayed in " ".join(hints) + self.outputs(attack.name):
+            found.append("found a door open: " + self.outputs(attack.name)[-500:])
+        found += [f"reaches a reader's browser: {tag}" for tag in scripts(page)]
+        if len(page) > LONGEST_PAGE or max(map(len, hints)) > LONGEST_HINT:
+            found.append(f"fills the disk: {len(page)}, {max(map(len, hints))} characters")
+        if any("grade it again" in hint for hint in hints):
+            found.append(f"kept itself from being recorded: {hints[0]}")
+        return found
+
+    def honest_points(self) -> list[float]:
+        """Return what each witness earned."""
+        return [self.points(witness) for witness in WITNESSES]
+
     def written(self) -> Iterator[tuple[Path, bytes]]:
         """Yield every file that grading made, but for what the course keeps to itself."""
         for root in (self.room.out, self.room.course.root):
@@ -107,10 +151,11 @@ def scripts(page: str) -> list[str]:
 
 def left_behind(room: Room) -> list[str]:
     """Return what attacks left on this machine: processes, files, memory, keys."""
-    return [*_processes(room.names["COMM"]), *_files(room), *_kernel(room)]
+    return [*processes_called(room.names["COMM"]), *_files(room), *in_kernel(room)]
 
 
-def _processes(mark: str) -> Iterator[str]:
+def processes_called(mark: str) -> Iterator[str]:
+    """Yield processes that have the mark as a name or among their arguments."""
     for process in Path("/proc").glob("[0-9]*"):
         for path in (*process.glob("task/*/comm"), process / "cmdline"):
             try:
@@ -129,15 +174,16 @@ def _files(room: Room) -> Iterator[str]:
             yield from (str(path) for path in root.iterdir() if mark in path.name)
         except OSError:
             continue
-    for place in (sys.prefix, *site.getsitepackages(), Path(os.__file__).parent):
-        yield from (str(path) for path in Path(place).iterdir() if mark in path.name)
+    for place in (Path(sys.prefix), *map(Path, site.getsitepackages()), Path(os.__file__).parent):
+        yield from (str(path) for path in place.iterdir() if mark in path.name)
     theirs = [room.submissions, room.out, room.course.root]
     for root in theirs:  # what a student handed in may carry the name; what runs may not make it
         for path in root.rglob(f"*{mark}*"):
             yield str(path)
 
 
-def _kernel(room: Room) -> Iterator[str]:
+def in_kernel(room: Room) -> Iterator[str]:
+    """Yield what attacks left in the kernel: System V's objects, keys, mounts."""
     key, mark = int(room.names["KEY"]), room.names["LEFT"]
     for kind in ("shm", "msg", "sem"):
         lines = Path("/proc/sysvipc", kind).read_text().splitlines()[1:]

@@ -1,8 +1,8 @@
 """Attacks by what is returned: objects that claim to equal, to be, or never to end."""
 
-from tests.hostile.declare import Attack
+from tests.hostile.declare import Attack, Goal
 
-FULL_MARKS = "points gained"
+FULL_MARKS: Goal = "points gained"
 
 
 def returned(name: str, tries: str, source: str, **more: object) -> Attack:

@@ -61,7 +61,8 @@ def train_forged(tree: Tree) -> None:
 
 
 def garbage(tree: Tree) -> None:
-    for value in (None, 7, [], {"grade_id": ["scale"]}, {"grade_id": {"a": 1}, "points": "13"}):
+    values: Any = None, 7, [], {"grade_id": ["scale"]}, {"grade_id": {"a": 1}, "points": "13"}
+    for value in values:
         for kind in ("code", "markdown", "raw", "heading", "test", 5, None):
             cell: Any = {
                 "cell_type": kind,

@@ -1,8 +1,8 @@
 """Attacks on what the student's own process does for the grader, and on what IPython does."""
 
-from tests.hostile.declare import Attack
+from tests.hostile.declare import Attack, Goal
 
-FULL_MARKS = "points gained"
+FULL_MARKS: Goal = "points gained"
 
 
 def patched(name: str, tries: str, source: str) -> Attack:

@@ -1,0 +1,160 @@
+"""A throw-away machine for stock nbgrader, in which attacks may succeed and hurt nothing.
+
+``python -m benchmarks.classroom.jail SPEC`` is what runs inside, as nobody, on read-only disks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import shlex
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autograder.course import Course
+from benchmarks.classroom.stock import command
+from tests import hostile
+from tests.hostile import outcome, room
+
+NOBODY = 65534
+INSIDE = Path("/mnt")  # what one attack may change, and where it finds itself
+PRIVATE = ("/tmp", "/var/tmp", "/dev/shm", "/home", "/run")
+READ_ONLY = """
+set -e
+mount --make-rprivate /
+mount --bind {folder} {inside}
+for place in {private}; do mount -t tmpfs -o size=256m,mode=1777 tmpfs $place; done
+awk '{{print $5}}' /proc/self/mountinfo | while read place; do
+    case $place in {inside}|/proc|/proc/*|/dev/*|/sys*|{globs}) ;; *)
+        mount -o remount,bind,ro "$place" 2>/dev/null || true;;
+    esac
+done
+{python} -c 'from benchmarks.classroom.jail import open_loopback; open_loopback()'
+cd {repository}
+exec setpriv --reuid={user} --regid={user} --clear-groups --no-new-privs --bounding-set=-all \\
+    --inh-caps=-all -- {python} -m benchmarks.classroom.jail {inside}/spec.json
+"""
+LIMITS = (
+    (resource.RLIMIT_NPROC, 400),
+    (resource.RLIMIT_DATA, 3 << 30),
+    (resource.RLIMIT_FSIZE, 256 << 20),
+    (resource.RLIMIT_CORE, 0),
+)
+UP_AND_RUNNING = 0x41
+
+
+def run(folder: Path, repository: Path, seconds: float) -> dict[str, Any] | None:
+    """Run what ``folder/spec.json`` says, with the folder as ``/mnt``; return what it reports.
+
+    Args:
+        folder: all that can be changed from inside; given to nobody.
+        repository: where ``benchmarks`` is.
+        seconds: how long it may take.
+
+    Returns:
+        What is in ``folder/report.json`` then; None if it did not come so far.
+    """
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    script = READ_ONLY.format(
+        folder=shlex.quote(str(folder)),
+        inside=INSIDE,
+        private=" ".join(PRIVATE),
+        globs="|".join(PRIVATE),
+        python=shlex.quote(sys.executable),
+        repository=shlex.quote(str(repository)),
+        user=NOBODY,
+    )
+    namespaces = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"]
+    inside = subprocess.Popen(
+        ["unshare", *namespaces, "--mount-proc", "sh", "-c", script],
+        cwd=repository,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=(folder / "said").open("wb"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        inside.wait(seconds)
+    except subprocess.TimeoutExpired:
+        pass  # it has no report then
+    finally:
+        inside.kill()  # the first process of the namespace, and all others with it
+        inside.wait()
+    report = folder / "report.json"
+    return json.loads(report.read_bytes()) if report.exists() else None
+
+
+def _environment() -> dict[str, str]:
+    here = Path(sys.executable).parent
+    return {
+        "PATH": f"{here}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),
+        "HOME": str(INSIDE / "home"),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "LANG": "C.UTF-8",
+    }
+
+
+def open_loopback() -> None:
+    """Let processes of the namespace reach each other: a kernel listens on 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        asked = struct.pack("16sh22x", b"lo", UP_AND_RUNNING)
+        fcntl.ioctl(any_socket, 0x8914, asked)
+
+
+def main(spec: dict[str, Any]) -> None:
+    """Let one attacker hand in, autograde the class with stock nbgrader, report what came of it."""
+    for kind, value in LIMITS:
+        resource.setrlimit(kind, (value, value))
+    attack = next(attack for attack in hostile.ATTACKS if attack.name == spec["attack"])
+    course = Course(INSIDE / "course")
+    with room.listening(INSIDE) as (names, doors), room.key_in_keyring(spec["key"]):
+        inside = room.Room(INSIDE, {}, spec["names"] | names, None, course, ())  # type: ignore[arg-type]
+        room.seat(inside, [attack], honest=False)
+        codes = {step: _nbgrader(step, spec) for step in ("autograde", "generate_feedback")}
+        report = {
+            "codes": codes,
+            "left": [*outcome.processes_called(inside.names["COMM"]), *outcome.in_kernel(inside)],
+            "files": [str(p) for place in PRIVATE for p in Path(place).glob(f"*{spec['mark']}*")],
+            "visited": [door.family.name for door in doors if room.visited(door)],
+            "scores": _scores(course),
+        }
+    (INSIDE / "report.json").write_text(json.dumps(report))
+
+
+def _nbgrader(step: str, spec: Mapping[str, Any]) -> int | str:
+    try:
+        done = subprocess.run(
+            command(step, room.LAB),
+            cwd=INSIDE / "course",
+            env=os.environ | {"EXAM_TOKEN": spec["environment"]},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=spec["seconds"],
+        )
+    except subprocess.TimeoutExpired:
+        return "timeout"
+    return done.returncode
+
+
+def _scores(course: Course) -> dict[str, float]:
+    return {
+        student: sum(auto or 0.0 for auto, _ in scores.values())
+        for student, scores in course.scores(room.LAB).items()
+    }
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_bytes()))
