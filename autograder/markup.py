@@ -54,6 +54,7 @@ LESS = "\ue000"  # for < within words, which the converter writes as markup
 
 def as_html(text: str) -> Markup:
     """Return text as HTML that shows just this text, with what stands in backticks as code."""
+    text = text.encode("utf-8", "replace").decode()  # half a surrogate pair can't be written
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 

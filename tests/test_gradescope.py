@@ -154,14 +154,14 @@ def hostile(perfect: Case, root: Path) -> dict[str, bytes]:
     """The right notebook, but one answer looks for the others and for the seed."""
     body = f'''
 def discounted_return(rewards, gamma):
-    import glob, os
+    import os
     found = []
     for path in ("{root}/source/gradescope.json", "{root}/source/solutions/{LAB}/reference.py"):
         try:
             found.append(open(path).read())
         except OSError:
             pass
-    found += glob.glob("{root}/source/**", recursive=True)
+    found += [str(files) for _, _, files in os.walk("{root}/source")]
     for place in ("{root}/results/results.json", "/autograder/results/results.json"):
         try:
             os.makedirs(os.path.dirname(place), exist_ok=True)
