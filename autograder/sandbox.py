@@ -29,6 +29,7 @@ from labkit.wire import WireError
 
 ANSWER_LIMIT = 16 << 20  # bytes of one frame from a student's process
 START_SECONDS = 60.0
+MAX_SERVERS = 3  # started for one process
 END_SECONDS = 10.0  # for a process that was killed to be gone
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 SYSTEM_SETTINGS = ("/etc/alternatives", "/etc/fonts", "/etc/ssl/certs", "/etc/pki/tls/certs")
@@ -154,6 +155,10 @@ class ForkServer:
             raise SandboxError(self._why_not_started(answer or {}))
         self.address = Address(path, Tier(kind, tuple(answer["layers"])))
         self.tier = self.address.tier
+
+    def has_ended(self) -> bool:
+        """Whether somebody killed it."""
+        return self._process.poll() is not None
 
     def close(self) -> None:
         """End it, and every process that was forked from it."""
@@ -321,7 +326,7 @@ def _server(kind: str) -> ForkServer:
     settings = {"visible": visible, "hidden": _hidden(), "needed": needed}
     key = json.dumps([kind, os.getpid(), settings])
     with _starting:
-        if key not in _servers:
+        if key not in _servers or _servers[key].has_ended():
             _servers[key] = ForkServer(kind, settings)
         return _servers[key]
 
@@ -330,13 +335,12 @@ def _fork(kind: str, order: bytes, descriptors: list[int]) -> None:
     """Have a process forked; if the server has gone, by a new one."""
     if _shared is not None and _shared.tier.kind == kind and _asked(_shared, order, descriptors):
         return
-    server = _server(kind)
-    if not _asked(server.address, order, descriptors):
-        with _starting:
-            for key in [key for key, value in _servers.items() if value is server]:
-                del _servers[key]
-        if not _asked(_server(kind).address, order, descriptors):
-            raise SandboxError("the fork server ends as soon as it is started")
+    for _ in range(MAX_SERVERS):
+        server = _server(kind)
+        if _asked(server.address, order, descriptors):
+            return
+        server.close()  # what is left of it
+    raise SandboxError("the fork server is killed whenever it is started")
 
 
 def _asked(address: Address, order: bytes, descriptors: list[int]) -> bool:

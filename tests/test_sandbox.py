@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,10 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyseccomp
 import pytest
 
-from autograder import lockdown, sandbox
+from autograder import barriers, cgroups, lockdown, sandbox
 from autograder.student import DeathError, Student
+from autograder.survivor import Survivor
 from labkit.probes import Returns
 
 ROOT = Path(__file__).parents[1]
@@ -558,6 +562,66 @@ def test_two_submissions_share_nothing(new_student: NewStudent) -> None:
     assert not any("answer" in names for names in before)
 
 
+# -- what the kernel refuses ---------------------------------------------------------------------
+
+
+def test_every_refused_call_is_refused(student: Student) -> None:
+    native = pyseccomp.Arch.NATIVE
+    numbers = {name: pyseccomp.resolve_syscall(native, name) for name in barriers.DENIED}
+    known = {name: number for name, number in numbers.items() if number >= 0}
+    assert len(known) > 40
+    code = f"""
+        import ctypes, errno
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.syscall.restype = ctypes.c_long
+        seen = {{}}
+        for name, number in {known}.items():
+            ctypes.set_errno(0)
+            result = libc.syscall(ctypes.c_long(number), *[ctypes.c_long(0)] * 6)
+            if result != -1 or ctypes.get_errno() != errno.EPERM:
+                seen[name] = [result, ctypes.get_errno()]
+        """
+    assert run(student, code) == {}
+
+
+@pytest.mark.parametrize("flag", barriers.NAMESPACES, ids=hex)
+def test_no_fork_gets_a_namespace(student: Student, flag: int) -> None:
+    number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, "clone")
+    code = f"""
+        import ctypes, os, signal
+        libc = ctypes.CDLL(None, use_errno=True)
+        pid = libc.syscall({number}, {flag} | int(signal.SIGCHLD), 0, 0, 0, 0)
+        if pid == 0:
+            os._exit(0)
+        seen = [pid, ctypes.get_errno()]
+        """
+    assert run(student, code) == [-1, errno.EPERM]
+
+
+def test_landlock_reads_all_of_visible_and_nothing_of_hidden(tmp_path: Path) -> None:
+    for name in ("site/numpy/core", "site/autograder/solutions", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    readable, listable = barriers.around(
+        [str(tmp_path / "site"), str(tmp_path / "other")],
+        [str(tmp_path / "site" / "autograder"), str(tmp_path / "elsewhere")],
+    )
+    assert readable == [str(tmp_path / "site" / "numpy"), str(tmp_path / "other")]
+    assert listable == [str(tmp_path / "site")]
+
+
+def test_the_kernel_bounds_a_control_group_where_one_can_be_made() -> None:
+    group = cgroups.make(96 << 20)
+    if group is None:
+        assert not any(os.access(parent, os.W_OK) for parent, _ in cgroups._parents())
+        return
+    greedy = f"import os; os.write({group.entrance}, b'0'); x = bytearray(300 << 20)"
+    done = subprocess.run([sys.executable, "-c", greedy], pass_fds=(group.entrance,), check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert group.ran_out()
+    group.remove()
+    assert not group.path.exists()
+
+
 # -- where it cannot be had ----------------------------------------------------------------------
 
 
@@ -766,3 +830,76 @@ def test_a_course_below_a_visible_folder_is_covered(
     finally:
         student.close()
     assert seen == [["labs"], ["page.txt"]]
+
+
+# -- the fork server -----------------------------------------------------------------------------
+
+
+def kill_fork_server() -> None:
+    """As the kernel does when the whole machine runs out of memory."""
+    for server in sandbox._servers.values():
+        outer = server._process.pid
+        children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        server._process.wait()
+
+
+def test_a_process_whose_fork_server_is_killed_is_lost_and_the_next_has_a_new_one(
+    new_student: NewStudent,
+) -> None:
+    student = new_student()
+    kill_fork_server()
+    with pytest.raises(sandbox.LostError):
+        student.run_cell("1", LONG)
+    assert run(new_student(), "seen = 2") == 2
+
+
+def test_a_notebook_goes_on_after_its_fork_server_was_killed() -> None:
+    notebook = Survivor({}, memory_limit=1024, total_limit=600.0, isolate=True)
+    try:
+        notebook.run_cell("one", "x = 1")
+        kill_fork_server()
+        assert notebook.run_cell("two", "y = x + 1") == []
+        assert notebook.read("y") == 2
+        assert notebook.failures == {}
+    finally:
+        notebook.close()
+
+
+def test_another_process_of_this_machine_uses_the_same_server() -> None:
+    address = sandbox.share()
+    code = f"""
+        from autograder import sandbox
+        from autograder.student import Student
+        tier = sandbox.Tier({address.tier.kind!r}, {address.tier.layers!r})
+        sandbox.use(sandbox.Address({address.path!r}, tier))
+        student = Student({{}}, memory_limit=1024, cpu_seconds=60)
+        student.run_cell("x = 5", 30)
+        print(student.read("x"), student.tier, len(sandbox._servers))
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == f"5 {address.tier.name} 0\n", done.stderr
+
+
+def test_whose_shared_server_has_gone_starts_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = sandbox.Address("/nonexistent/forks", sandbox.share().tier)
+    monkeypatch.setattr(sandbox, "_shared", gone)
+    student = Student({}, memory_limit=1024, cpu_seconds=60)
+    assert run(student, "seen = 3") == 3
+    student.close()
+
+
+def test_what_a_notebook_does_to_modules_reaches_no_other(new_student: NewStudent) -> None:
+    spoilt = """
+        import builtins, json, numpy, sys, torch
+        import labkit.wire
+        numpy.sum = torch.sum = builtins.len = labkit.wire.dumps = json.dumps = None
+        sys.modules["random"] = None
+        seen = 1
+        """
+    with contextlib.suppress(DeathError):  # it may not live on without them
+        new_student().run_cell(textwrap.dedent(spoilt), LONG)
+    fresh = "import numpy, random, torch; seen = [int(numpy.sum([1, 2])), len([random.random()])]"
+    assert run(new_student(), fresh) == [3, 1]
