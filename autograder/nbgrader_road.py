@@ -57,16 +57,19 @@ class RebuildCells(NbGraderPreprocessor):  # type: ignore[misc]
         rebuilt = preflight.rebuild(Course(Path(self.course)).release(lab), nb.cells, notes)
         for note in notes:
             self.log.warning("%s: %s", student, note)
+        RefereeExecute.mended[student, lab] = tuple(notes)
         return rebuilt, resources
 
 
 class RefereeExecute(NbGraderPreprocessor):  # type: ignore[misc]
     """In place of ``Execute``: the referee runs the notebook in a sandbox and writes its verdicts.
 
-    What `grade` has run ahead is taken from ``ahead``, by student and lab.
+    What `grade` has run ahead is taken from ``ahead``, by student and lab, and what had to be
+    mended before from ``mended``.
     """
 
     ahead: ClassVar[dict[tuple[str, str], Ahead]] = {}
+    mended: ClassVar[dict[tuple[str, str], tuple[str, ...]]] = {}
 
     course = Unicode(help="the course directory, which holds release/ and the seed").tag(
         config=True
@@ -83,6 +86,8 @@ class RefereeExecute(NbGraderPreprocessor):  # type: ignore[misc]
         ahead = self.ahead.get((student, lab))
         if ahead is None or not _same_cells(ahead.notebook, nb):
             ahead = self._run(nb, lab, Path(resources["metadata"]["path"]))
+            mended = self.mended.pop((student, lab), ())
+            ahead = dataclasses.replace(ahead, notes=(*mended, *ahead.notes))
         show(nb, ahead.result, ahead.notes)
         resources["referee"] = {item.name: item.points for item in ahead.result.exercises}
         return nb, resources
