@@ -48,6 +48,10 @@ $(STAMPS)/sample: $(STAMPS)/labs
 test: $(STAMPS)/book $(STAMPS)/sample  ## the whole test suite, as CI runs it
 	$(PY) -m pytest $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(INSTALLED)  ## try what arrives from students on many new random inputs: [EXAMPLES=2000]
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(PY) -m pytest -n0 -q tests/test_fuzz.py
+
 .PHONY: book
 book: $(STAMPS)/book  ## the website, in book/_build/html
 

@@ -335,41 +335,31 @@ def _before_what_follows(release: NotebookNode, notebook: NotebookNode, notes: l
 
     What it defines is there when the notebook is run from the top; answers stay where they are.
     """
-    order = [cell.metadata.nbgrader.grade_id for cell in release.cells if _is_ours(cell)]
-    rank = {name: index for index, name in enumerate(order)}
+    ours = [cell for cell in release.cells if _is_ours(cell)]
+    rank = {cell.metadata.nbgrader.grade_id: index for index, cell in enumerate(ours)}
+    ranks = [rank.get(grade_id(cell), -1) for cell in notebook.cells]
     moved = []
-    for name in order:
-        places = [
-            (index, rank[cell.metadata.nbgrader.grade_id], cell)
-            for index, cell in enumerate(notebook.cells)
-            if _is_ours(cell)
-        ]
-        at, cell = next((index, cell) for index, r, cell in places if r == rank[name])
+    for place, cell in enumerate(ours):
         if not _locked(cell) or cell.metadata.nbgrader.get("grade", False):
             continue
-        first = min((index for index, r, _ in places if r > rank[name]), default=at)
+        at = ranks.index(place)
+        first = next((i for i, other in enumerate(ranks[:at]) if other > place), at)
         if first < at:
+            ranks.insert(first, ranks.pop(at))
             notebook.cells.insert(first, notebook.cells.pop(at))
-            moved.append(name)
+            moved.append(cell.metadata.nbgrader.grade_id)
     if moved:
         notes.append(f"locked cells were moved back up: {', '.join(moved)}")
 
 
 def _tests_after_answers(notebook: NotebookNode) -> None:
     """Move a test cell that stands before its answer to the place right after it."""
-    for cell in [c for c in notebook.cells if _is_ours(c) and not _locked(c)]:
-        name = cell.metadata.nbgrader.grade_id
-        test = next(
-            (
-                c
-                for c in notebook.cells
-                if _is_ours(c) and c.metadata.nbgrader.grade_id == f"test-{name}"
-            ),
-            None,
-        )
-        if test is not None and _index(notebook, test) < _index(notebook, cell):
-            notebook.cells.pop(_index(notebook, test))
-            notebook.cells.insert(_index(notebook, cell) + 1, test)
+    for name in [grade_id(cell) for cell in notebook.cells if _is_ours(cell) and not _locked(cell)]:
+        names = [grade_id(cell) for cell in notebook.cells]
+        answer = names.index(name)
+        test = names.index(f"test-{name}") if f"test-{name}" in names else answer
+        if test < answer:
+            notebook.cells.insert(answer, notebook.cells.pop(test))
 
 
 def _index(notebook: NotebookNode, wanted: NotebookNode) -> int:
@@ -395,7 +385,8 @@ def _side_files(notebook: str, content: Mapping[str, bytes], notes: list[str]) -
             continue
         relative = path.relative_to(folder)
         size = len(relative.as_posix().encode("utf-8", "replace"))
-        if not all(map(_is_safe, relative.parts)) or size > MAX_PATH_BYTES:
+        safe = relative.parts and all(map(_is_safe, relative.parts))
+        if not safe or size > MAX_PATH_BYTES:
             notes.append(f"{printable(name)}: left out, its name is long or has unusual characters")
         elif any(str(parent) in kept for parent in relative.parents):
             notes.append(f"{printable(name)}: left out, it is below a file")

@@ -19,6 +19,7 @@ from autograder.handed_in import Files, RefusedError, check_totals, printable
 ENTRY = b"PK\x01\x02"  # begins each entry of a zip's directory
 MAX_CLASS_ENTRIES = 200_000
 UTF8_NAME = 0x800
+MAX_PART = 255  # characters of a folder's or file's name
 
 
 class Archive:
@@ -94,7 +95,7 @@ class Archive:
         name = safe_member(written)
         said = ""
         if name is None:
-            said = f"{printable(written)}: a path out of the zip or too deep, left out"
+            said = f"{printable(written)}: a path out of the zip, or too deep or long, left out"
         elif any(part in handed_in.IGNORED for part in PurePosixPath(name).parts):
             pass
         elif member.is_dir():
@@ -141,7 +142,7 @@ def safe_member(name: str) -> str | None:
     parts = path.parts
     if not parts or path.is_absolute() or ".." in parts or ":" in parts[0] or "\0" in name:
         return None
-    if len(parts) > handed_in.MAX_DEPTH + 1:
+    if len(parts) > handed_in.MAX_DEPTH + 1 or len(max(parts, key=len)) > MAX_PART:
         return None
     return path.as_posix()
 

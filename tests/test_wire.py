@@ -249,6 +249,12 @@ def test_a_truth_value_is_zero_or_one() -> None:
     assert one.tobytes() == bytes([1])
 
 
+def test_text_that_has_no_bytes_is_replaced() -> None:
+    """What a student prints goes into notebooks, pages and tables, all of them UTF-8."""
+    sent = ["\ud800=\udcff", {"\udfff": "é \U0001f600"}]
+    assert wire.loads(wire.dumps(sent)) == ["?=?", {"?": "é \U0001f600"}]
+
+
 def test_size_is_bounded() -> None:
     with pytest.raises(wire.WireError, match="more than"):
         wire.dumps(np.zeros(wire.MAX_BYTES // 8))

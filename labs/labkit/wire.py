@@ -20,6 +20,7 @@ MAX_NODES = 200_000
 MAX_DEPTH = 64
 MAX_DIMENSIONS = 16
 MAX_SEPARATORS = 24 * MAX_NODES  # what opens or parts values in JSON; an array has 21 at most
+CHUNK = 1 << 16  # bytes that are looked at together
 MAX_COLLISIONS = 256  # keys of one dictionary with the same hash: a lookup compares them all
 
 FLOAT_WIDTHS = ("float16", "float32", "float64")
@@ -163,8 +164,10 @@ class _Decoder:
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             raise WireError("the value is nested too deeply or has too many parts")
-        if node is None or type(node) in (bool, str):
+        if node is None or type(node) is bool:
             return node
+        if type(node) is str:  # half a surrogate pair has no bytes: nothing could write it down
+            return node if node.isascii() else node.encode("utf-8", "replace").decode("utf-8")
         if type(node) is int and -(2**63) <= node < 2**64:
             return node
         if type(node) is float and math.isfinite(node):
@@ -309,8 +312,8 @@ def separators(raw: bytes, enough: int) -> int:
         return 0
     bare = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     count, quotes = 0, 0
-    for start in range(0, len(bare), 1 << 20):
-        part = np.frombuffer(bare, np.uint8, min(1 << 20, len(bare) - start), start)
+    for start in range(0, len(bare), CHUNK):
+        part = np.frombuffer(bare, np.uint8, min(CHUNK, len(bare) - start), start)
         before = quotes + np.cumsum(part == ord('"'))
         count += int(np.count_nonzero(np.isin(part, [*map(ord, marks)]) & (before % 2 == 0)))
         quotes = int(before[-1])
