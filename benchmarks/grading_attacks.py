@@ -31,6 +31,11 @@ from tests.hostile.declare import MAX_POINTS, Attack, Submission, grade_id
 NAME = "grading_attacks"
 WITNESS = "zzz-witness"
 SECONDS = 40.0  # for each of nbgrader's steps on one attacker and one witness, who take eight
+ALONE = (
+    "points gained",
+    "secret read",
+    "script in a reader's page",
+)  # for these nobody else sits there
 KEPT = ("source", "release", "seed", "submitted/zzz-witness")  # nobody may change it in a course
 TESTS = {
     "scale": "assert scale(1) == 10\nassert scale(12) == 87\n{hidden}",
@@ -65,6 +70,9 @@ class Stock:
         source = nbformat.read(  # type: ignore[no-untyped-call]
             self.room.course.root / "source" / rooms.LAB / rooms.NOTEBOOK, as_version=4
         )
+        source.cells = [
+            c for c in source.cells if grade_id(c) != "train-weights"
+        ]  # it would be run
         for cell in source.cells:
             if grade_id(cell).startswith("test-"):
                 cell.source = self._tests(grade_id(cell).removeprefix("test-"))
@@ -114,6 +122,9 @@ class Stock:
         """Return what an attack achieves; nothing if it fails."""
         folder = self.folder / "attacks" / attack.name
         shutil.copytree(self.template, folder, symlinks=True)
+        is_read = attack.goal == "script in a reader's page"
+        if attack.goal in ALONE:
+            shutil.rmtree(folder / "course" / "submitted" / WITNESS)
         names = {name: text for name, text in self._names().items() if name != "ANSWER"}
         spec = {
             "attack": attack.name,
@@ -122,6 +133,7 @@ class Stock:
             "mark": names["LEFT"],
             "environment": self.room.tokens["ENVIRONMENT"],
             "seconds": SECONDS,
+            "steps": ["autograde", "generate_feedback"] if is_read else ["autograde"],
         }
         (folder / "spec.json").write_text(json.dumps(spec))
         before = self._untouchable(folder)
@@ -129,7 +141,8 @@ class Stock:
         found = [] if report is None else self._reported(attack, report)
         if report is None or "timeout" in report["codes"].values():
             found.append("stopped the run")
-        if outcome.changed(before, self._untouchable(folder)):
+        after = self._untouchable(folder)
+        if any(after.get(name) != kind for name, kind in before.items()):
             found.append("changed the instructor's files")
         told = _own_outputs(folder, attack.name)
         secrets = [*self.room.tokens.values(), *self.hidden]

@@ -25,19 +25,23 @@ from tests.hostile import outcome, room
 
 NOBODY = 65534
 INSIDE = Path("/mnt")  # what one attack may change, and where it finds itself
-PRIVATE = ("/tmp", "/var/tmp", "/dev/shm", "/home", "/run")
-READ_ONLY = """
+PRIVATE = ("/tmp", "/var/tmp", "/dev/shm", "/home")
+STAGE = "/run"
+SCRIPT = """
 set -e
 mount --make-rprivate /
 mount --bind {folder} {inside}
-for place in {private}; do mount -t tmpfs -o size=256m,mode=1777 tmpfs $place; done
+mount -t tmpfs tmpfs {stage}
+for path in {needed}; do mkdir -p {stage}/$path; mount --rbind $path {stage}/$path; done
+for place in {private} {home}; do mount -t tmpfs -o size=256m,mode=1777 tmpfs $place; done
+for path in {needed}; do mkdir -p $path; mount --rbind {stage}/$path $path; done
+umount -R -l {stage}
 awk '{{print $5}}' /proc/self/mountinfo | while read place; do
-    case $place in {inside}|/proc|/proc/*|/dev/*|/sys*|{globs}) ;; *)
+    case $place in {inside}|/proc*|/sys*|/dev*|{writable}) ;; *)
         mount -o remount,bind,ro "$place" 2>/dev/null || true;;
     esac
 done
 {python} -c 'from benchmarks.classroom.jail import open_loopback; open_loopback()'
-cd {repository}
 exec setpriv --reuid={user} --regid={user} --clear-groups --no-new-privs --bounding-set=-all \\
     --inh-caps=-all -- {python} -m benchmarks.classroom.jail {inside}/spec.json
 """
@@ -63,13 +67,16 @@ def run(folder: Path, repository: Path, seconds: float) -> dict[str, Any] | None
     """
     for path in (folder, *folder.rglob("*")):
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-    script = READ_ONLY.format(
+    needed = {str(repository), sys.prefix, sys.base_prefix}
+    script = SCRIPT.format(
         folder=shlex.quote(str(folder)),
         inside=INSIDE,
+        stage=STAGE,
+        needed=" ".join(map(shlex.quote, sorted(needed))),
         private=" ".join(PRIVATE),
-        globs="|".join(PRIVATE),
+        home=shlex.quote(str(Path.home())),
+        writable="|".join(PRIVATE),
         python=shlex.quote(sys.executable),
-        repository=shlex.quote(str(repository)),
         user=NOBODY,
     )
     namespaces = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"]
@@ -122,11 +129,13 @@ def main(spec: dict[str, Any]) -> None:
     with room.listening(INSIDE) as (names, doors), room.key_in_keyring(spec["key"]):
         inside = room.Room(INSIDE, {}, spec["names"] | names, None, course, ())  # type: ignore[arg-type]
         room.seat(inside, [attack], honest=False)
-        codes = {step: _nbgrader(step, spec) for step in ("autograde", "generate_feedback")}
+        codes = {step: _nbgrader(step, spec) for step in spec["steps"]}
+        kernel = [what for what in outcome.in_kernel(inside) if not what.startswith("mount")]
+        places = *map(Path, PRIVATE), INSIDE, INSIDE / "course", INSIDE / "home"
         report = {
             "codes": codes,
-            "left": [*outcome.processes_called(inside.names["COMM"]), *outcome.in_kernel(inside)],
-            "files": [str(p) for place in PRIVATE for p in Path(place).glob(f"*{spec['mark']}*")],
+            "left": [*outcome.processes_called(inside.names["COMM"]), *kernel],
+            "files": [str(p) for place in places for p in place.glob(f"*{spec['mark']}*")],
             "visited": [door.family.name for door in doors if room.visited(door)],
             "scores": _scores(course),
         }
