@@ -26,12 +26,14 @@ class Seen:
     Attributes:
         command: its command line.
         cpu_seconds: its own processor time, without its children's.
+        pids: its number in each process namespace that it is in, ours first.
     """
 
     pid: int
     parent: int
     command: str
     cpu_seconds: float
+    pids: tuple[int, ...]
 
 
 def tree(root: int) -> list[Seen]:
@@ -53,39 +55,40 @@ def _seen(pid: int) -> Seen:
         Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     )
     cpu_seconds = (int(fields[11]) + int(fields[12])) / TICKS
-    return Seen(pid, int(fields[1]), command.strip(), cpu_seconds)
+    status = Path(f"/proc/{pid}/status").read_text()
+    pids = next(line for line in status.splitlines() if line.startswith("NSpid:"))
+    return Seen(
+        pid, int(fields[1]), command.strip(), cpu_seconds, tuple(map(int, pids.split()[1:]))
+    )
 
 
 def roles(found: list[Seen], root: int) -> dict[int, str]:
     """Return what each process of a grader is there for.
 
     ``writer``: the command itself, which keeps the gradebook; ``referee``: a worker that judges;
-    ``zygote``: what students' processes are forked from or launched by; ``student``: the rest of
-    what lies below a zygote; ``helper``: what Python's multiprocessing needs.
+    ``zygote``: a fork server, and what holds its namespace; ``student``: what was forked from it;
+    ``helper``: what Python's multiprocessing needs.
+
+    Args:
+        found: parents before their children.
+        root: the command's process.
     """
-    by_pid = {seen.pid: seen for seen in found}
+    depth = next((len(seen.pids) for seen in found if seen.pid == root), 1)
     known: dict[int, str] = {}
-    for seen in found:  # parents come before their children
+    for seen in found:
         above = known.get(seen.parent, "")
-        starts = any(word in seen.command for word in ("zygote", "lockdown.py"))
+        first_of_namespace = seen.pids[-1] == 1 and len(seen.pids) == depth + 1
         if seen.pid == root:
             known[seen.pid] = "writer"
-        elif above in ("zygote", "student") and (above == "student" or _forked(seen, by_pid)):
+        elif above == "student" or (above == "zygote" and not first_of_namespace):
             known[seen.pid] = "student"
-        elif starts:
+        elif above == "zygote" or "autograder.zygote" in seen.command:
             known[seen.pid] = "zygote"
-        elif above == "zygote":
-            known[seen.pid] = "student"
-        elif "resource_tracker" in seen.command:
+        elif any(word in seen.command for word in ("resource_tracker", "forkserver")):
             known[seen.pid] = "helper"
         else:
             known[seen.pid] = "referee"
     return known
-
-
-def _forked(seen: Seen, by_pid: dict[int, Seen]) -> bool:
-    """Whether a process has its parent's command line: it was forked and runs nothing else."""
-    return seen.parent in by_pid and by_pid[seen.parent].command == seen.command
 
 
 def memory(pid: int, *fields: str) -> int:

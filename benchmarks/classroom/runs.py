@@ -215,5 +215,6 @@ def machine() -> dict[str, Any]:
         "cores there": os.cpu_count(),
         "memory GiB": round(pages / 2**30, 1),
         "kernel": os.uname().release,
+        "niceness": os.getpriority(os.PRIO_PROCESS, 0),
         "engine": engine()["commit"],
     }
