@@ -256,7 +256,7 @@ class Class:
             if sum(len(items) > 0 for items in features) >= MIN_STUDENTS:
                 share, score = (matrix[upper] for matrix in likeness(features))
                 found[name] = share, as_alike(score)
-        if not found:
+        if not set(found) - {WORDING}:
             return Comparison(n, (), (), "nobody's answers are long enough to compare")
         expected = expected_pairs([share for _, share in found.values()])
         places = np.flatnonzero(expected <= MAX_EXPECTED)
