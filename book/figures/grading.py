@@ -162,6 +162,17 @@ def attacks_table() -> Markdown:
     return Markdown("\n".join(lines))
 
 
+def attacks_list() -> Markdown:
+    """Return every attack with what it achieved on either side."""
+    if not measured("attacks"):
+        return Markdown(NOT_MEASURED.format(command="python -m benchmarks grading"))
+    lines = ["| attack | here | under stock |", "|---|---|---|"]
+    for attack in results("attacks")["attacks"]:
+        achieved = [", ".join(attack[side]) or "nothing" for side in ("ours", "stock")]
+        lines.append(f"| {attack['tries']} | {' | '.join(achieved)} |".replace("`", ""))
+    return Markdown("\n".join(lines))
+
+
 # Figures
 
 

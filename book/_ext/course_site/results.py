@@ -108,7 +108,9 @@ def conditions(result: Record) -> str:
     """Return where, when and how something was measured."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     device = {"cpu": "a CPU", "cuda": "a GPU"}.get(result["device"], result["device"])
-    settings = ", ".join(f"{key} {number(value)}" for key, value in result["settings"].items())
+    settings = ", ".join(
+        f"{key} {number(value)}" for key, value in result.get("settings", {}).items()
+    )
     where = f"Measured {result['date']} on {device} ({result['device_name']}) with {versions}."
     return f"{where} Settings: {settings}." if settings else where
 
