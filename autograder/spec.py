@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from labkit.compare import Tolerance
 from labkit.markers import Env, Seed
-from labkit.probes import Gradient, Mutates, Part, Probe, Raises, Returns, Samples, Trace
+from labkit.probes import Gradient, Mutates, Part, Probe, Raises, Returns, Rewards, Samples, Trace
 
 Case = dict[str, Any]
 """Keyword arguments of one call, plain data and markers; of a `Trace`: ``init`` and ``calls``."""
@@ -207,6 +207,7 @@ __all__ = [
     "Part",
     "Raises",
     "Returns",
+    "Rewards",
     "Samples",
     "Seed",
     "Trace",

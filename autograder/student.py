@@ -17,7 +17,9 @@ import numpy as np
 
 from autograder.sandbox import Process
 from labkit.frames import OUT_OF_MEMORY, ClosedError
-from labkit.probes import Observation, Probe
+from labkit.markers import Env, RemoteEnv
+from labkit.probes import Observation, Probe, Rewards
+from labkit.trusted import Host
 from labkit.wire import Opaque, WireError
 
 GRACE_SECONDS = (
@@ -133,9 +135,18 @@ class Student:
             DeathError: if the process does not outlive the call.
         """
         message = {"op": "observe", "name": name, "probe": probe, "case": case, "seconds": seconds}
+        hosted: dict[str, Env] = {}
+        if type(probe) is Rewards:  # environments stay here, and so does what they pay
+            hosted = {key: value for key, value in case.items() if type(value) is Env}
+            remote = {key: RemoteEnv(env, at) for at, (key, env) in enumerate(hosted.items())}
+            message["case"] = case | remote
+        host = Host([env.build() for env in hosted.values()])
         started = time.monotonic()
-        reply, interrupted = self._ask(message, seconds + GRACE_SECONDS)
+        reply, interrupted = self._ask(message, seconds + GRACE_SECONDS, host=host)
         observation = self._observation(reply)
+        if type(probe) is Rewards and observation is not None and observation.error is None:
+            paid = zip(hosted, (recorder.paid() for recorder in host.recorders), strict=True)
+            observation = dataclasses.replace(observation, value=dict(paid))
         late = interrupted or time.monotonic() - started > seconds + GRACE_SECONDS
         if late and observation is not None and not observation.timed_out:
             return Observation(timed_out=True)
@@ -164,7 +175,11 @@ class Student:
             self._ask({"op": "file", "path": str(path), "data": data}, FILE_SECONDS)
 
     def _ask(
-        self, message: dict[str, Any], seconds: float, shown: _Outputs | None = None
+        self,
+        message: dict[str, Any],
+        seconds: float,
+        shown: _Outputs | None = None,
+        host: Host | None = None,
     ) -> tuple[dict[str, Any], bool]:
         """Return the reply, and whether an interrupt was needed to get it."""
         if self._death is not None:
@@ -192,6 +207,10 @@ class Student:
                     raise WireError("no message")
                 if frame.get("op") == "output" and shown is not None:
                     shown.add(frame.get("output"))
+                elif frame.get("op") == "ask" and host is not None:
+                    answer = {"op": "answer", "id": frame.get("id"), **host.answer(frame)}
+                    left = max(deadline - time.monotonic(), 0.0) + 1.0
+                    self._process.channel.send(answer, seconds=left)
                 elif frame.get("op") == "done" and frame.get("id") == self._number:
                     return frame, interrupted
                 elif frame.get("op") != "output":

@@ -17,11 +17,12 @@ import pytest
 import torch
 
 from autograder.student import CellRun, Student
-from labkit import wire
+from labkit import probes, wire
 from labkit.capture import MAX_OUTPUT_BYTES
 from labkit.compare import Summary
 from labkit.frames import Channel, ClosedError
-from labkit.probes import Mutates, Raises, Returns
+from labkit.markers import Env
+from labkit.probes import Mutates, Raises, Returns, Rewards
 from labkit.runner import Interrupts
 from labkit.wire import Opaque
 
@@ -349,3 +350,80 @@ def test_who_does_not_listen_is_not_waited_for() -> None:
     channel, _other = channels()
     with pytest.raises(TimeoutError):
         channel.send("x" * (8 << 20), seconds=0.05)
+
+
+# -- environments that stay at the grader's ------------------------------------------------------
+
+WALK = """
+import gymnasium
+def walk(env):
+    obs, info = env.reset(seed=5)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        obs, reward, terminated, truncated, info = env.step(1 if obs % 12 < 11 else 2)
+    return obs
+"""
+WALK_CASE = {"env": Env("CliffWalking-v1", {"max_episode_steps": 30}, seed=1)}
+
+
+def walk(env: Any) -> Any:
+    names: dict[str, Any] = {}
+    exec(WALK, names)
+    return names["walk"](env)
+
+
+def test_what_an_environment_pays_is_what_the_graders_own_pays(student: Student) -> None:
+    student.run_cell(WALK, LONG)
+    got = student.observe("walk", Rewards(), WALK_CASE, LONG)
+    expected = probes.observe(walk, Rewards(), WALK_CASE)
+    assert got is not None
+    assert expected.value["env"][0].sum() < 0.0
+    assert [list(rewards) for rewards in got.value["env"]] == [
+        list(rewards) for rewards in expected.value["env"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [
+        "type(env).step = lambda self, action: (0, 1e9, True, False, {})",
+        "import gymnasium; gymnasium.Wrapper.step = lambda self, a: (0, 1e9, True, False, {})",
+        "env.episodes[:] = [[1e9]]",
+        "from labkit import trusted; trusted.Recorder.paid = lambda self: [1e9]",
+        "from labkit import markers; markers.asking = lambda question: {'error': '', 'value': 1}",
+    ],
+)
+def test_rewards_that_a_student_makes_up_count_nothing(student: Student, cheat: str) -> None:
+    fresh = Student({}, memory_limit=2048, cpu_seconds=600, isolate=False)
+    fresh.run_cell(f"def lazy(env):\n    env.reset()\n    env.step(0)\n    {cheat}", LONG)
+    got = fresh.observe("lazy", Rewards(), WALK_CASE, LONG)
+    fresh.close()
+    assert got is not None
+    assert [list(rewards) for rewards in got.value["env"]] == [[-1.0]]
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("env.step('up')", "ValueError: 'up' is not in Discrete(4)"),
+        ("env.step(7)", "ValueError: 7 is not in Discrete(4)"),
+        ("env._ask({'env': 9, 'method': 'step', 'argument': 0})['error'] and 1 / 0", "division"),
+    ],
+)
+def test_a_wrong_action_is_an_error_of_the_students(student: Student, step: str, said: str) -> None:
+    student.run_cell(f"def act(env):\n    env.reset()\n    env = env.env\n    {step}", LONG)
+    got = student.observe("act", Rewards(), WALK_CASE, LONG)
+    assert got is not None
+    assert got.error is not None
+    assert said in got.error.message
+    assert student.read("act") is not None  # it is still there to answer
+
+
+def test_an_answer_that_comes_after_an_interrupt_is_dropped(student: Student) -> None:
+    code = "def spin(env):\n    env.reset()\n    while True:\n        env.step(0)"
+    student.run_cell(code, LONG)
+    late = student.observe("spin", Rewards(), WALK_CASE, 0.3)
+    assert late is not None
+    assert late.timed_out
+    student.run_cell("ahead = 3", LONG)
+    assert student.read("ahead") == 3

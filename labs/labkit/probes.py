@@ -221,6 +221,33 @@ class Samples:
         return np.array(rows)
 
 
+@record
+@dataclasses.dataclass(frozen=True)
+class Rewards:
+    """Observes what the environments among the arguments paid, by name and episode.
+
+    While grading they run at the grader's, which reads its own record of them: whatever the
+    student's code does to rewards, counters or wrappers in its own process changes nothing.
+    """
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return ()
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        import gymnasium
+
+        from labkit.trusted import Recorder
+
+        recorders = {
+            name: Recorder(value)
+            for name, value in arguments.items()
+            if isinstance(value, gymnasium.Env)
+        }
+        function(**(arguments | recorders))
+        return {name: recorder.paid() for name, recorder in recorders.items()}
+
+
 def _copied(value: Any) -> Any:
     return value.copy() if type(value) is np.ndarray else copy.deepcopy(value)
 
@@ -239,7 +266,7 @@ def _flattened(outcome: Any) -> np.ndarray | None:
     return row.reshape(-1) if row.dtype.kind in "biuf" and row.size else None
 
 
-Probe = Returns | Part | Gradient | Mutates | Trace | Raises | Samples
+Probe = Returns | Part | Gradient | Mutates | Trace | Raises | Samples | Rewards
 
 
 def observe(
@@ -321,6 +348,7 @@ __all__ = [
     "Probe",
     "Raises",
     "Returns",
+    "Rewards",
     "Samples",
     "Trace",
     "observe",

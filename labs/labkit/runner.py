@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from labkit import probes, wire
+from labkit import markers, probes, wire
 from labkit.capture import Output, Shell
 from labkit.frames import OUT_OF_MEMORY, Channel, ClosedError
 from labkit.limits import TimeLimitError
@@ -70,7 +70,9 @@ class Runner:
         self._pid = os.getpid()
         self._interrupts = Interrupts()
         self._shell = shell
+        self._asked = 0
         shell.recorder.send_to(self._emit)
+        markers.asking = self._ask
         self._answers: dict[str, Callable[[Message], Message]] = {
             "file": self._file,
             "cell": self._cell,
@@ -87,6 +89,8 @@ class Runner:
                 message = self._channel.receive()
             except ClosedError:
                 return
+            if message["op"] == "answer":
+                continue  # to a question whose asker was interrupted
             answer = self._answers[message["op"]](message)
             if os.getpid() != self._pid:
                 return  # a fork that the student's code left behind
@@ -94,6 +98,16 @@ class Runner:
 
     def _emit(self, output: Output) -> None:
         self._interrupts.send(self._channel, {"op": "output", "output": output})
+
+    def _ask(self, question: Message) -> Message:
+        """Ask the grader something in the middle of a call."""
+        self._asked += 1
+        number = self._asked
+        self._interrupts.send(self._channel, {"op": "ask", "id": number, **question})
+        while True:
+            answer: Message = self._channel.receive()
+            if answer["id"] == number:
+                return answer
 
     def _file(self, message: Message) -> Message:
         path = Path(message["path"])
