@@ -273,16 +273,15 @@ def _looks(records: Sequence[Record]) -> list[_Look]:
 
 def _costs(records: Sequence[Record]) -> list[dict[str, str]]:
     """Three quantiles of what submissions took."""
-    ran = [record for record in records if record.seconds > 0]
+    memory = [record.peak_bytes / MIB for record in records]
     measures = [
-        ("wall time, seconds", [r.seconds for r in ran], "{:.2f}"),
-        ("processor time, seconds", [r.cpu_seconds for r in ran if r.cpu_seconds], "{:.2f}"),
-        ("most memory in use, MiB", [r.peak_bytes / MIB for r in ran if r.peak_bytes], "{:.0f}"),
+        ("wall time, seconds", [record.seconds for record in records], "{:.2f}"),
+        ("processor time, seconds", [record.cpu_seconds for record in records], "{:.2f}"),
+        ("most memory in use, MiB", memory, "{:.0f}"),
     ]
     rows = []
     for name, values, form in measures:
-        if values:
-            values = sorted(values)
+        if values := sorted(value for value in values if value):
             tenth = values[min(len(values) - 1, round(0.9 * (len(values) - 1)))]
             told = (statistics.median(values), tenth, values[-1], sum(values))
             half, nine, most, total = (form.format(value) for value in told)
