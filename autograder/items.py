@@ -90,7 +90,8 @@ def analyse(records: Iterable[Record]) -> Analysis:
     records = [record for record in everybody if record.status == "ok"]
     left_out = Counter(record.status for record in everybody if record.status != "ok")
     points = [_points(record) for record in records]
-    asked = {item.name for record in everybody for item in (*record.exercises, *record.written)}
+    asked = {item.name for record in everybody for item in record.exercises}
+    asked |= {item.name for record in everybody for item in record.written}
     order = dict.fromkeys(name for record in everybody for name in record.order)
     names = [name for name in order if name in asked]
     exercises = {name for row in points for name in row}
