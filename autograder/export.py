@@ -79,8 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     plugin = plugins[arguments.format](
         to=str(arguments.to), assignment=[arguments.lab], incomplete=arguments.incomplete, **chosen
     )
-    course = Course(arguments.course, arguments.db_url)
     try:
+        course = Course(arguments.course, arguments.db_url)
         if arguments.db_url is None and not (course.root / "gradebook.db").is_file():
             raise marks.ExportError(f"{course.root} has no gradebook yet: grade a class first")
         with course.gradebook() as gradebook:

@@ -227,7 +227,8 @@ class CanvasExporter(LmsExporter):
         if kept:
             notes.append(f"excused or not assigned in Canvas, left so: {named(kept)}")
         for row in rows:
-            row[0] = safe_cell(row[0])
+            if not row[0].startswith("'"):  # as a template that was filled in before has it
+                row[0] = safe_cell(row[0])
         return table.text([*range(about), target], rows)
 
     def _id_column(self) -> str:

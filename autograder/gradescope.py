@@ -19,14 +19,14 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from autograder import bundle, discover
+from autograder import bundle, discover, zygote
 from autograder.course import Course, CourseError
 from autograder.discover import LoadedLab
 from autograder.errors import LabError
 from autograder.gradescope_run import SETTINGS
 
 OK, UNUSABLE = 0, 2
-ENTRY = "autograder.gradescope_run"
+ENTRIES = ("autograder.gradescope_run", "autograder.zygote")
 SCRIPTS = Path(__file__).parent / "gradescope_files"
 COURSE_SECTION = "# the course"  # of requirements.txt: what students may import, whatever the lab
 NOT_FOR_GRADING = frozenset(("nbgrader",))  # preflight asks it for times, which Gradescope keeps
@@ -140,12 +140,13 @@ def requirements(files: Mapping[str, bytes]) -> list[str]:
     """Return the pins that grading with these files needs.
 
     These are the packages that every lab's students may use, and what is imported by labkit, the
-    lab, its notebook and those modules of the autograder that run there.
+    lab, its notebook, those modules of the autograder that run there, and the fork server.
     """
     listing = (bundle.ROOT / "requirements.txt").read_text("utf-8")
     section = listing.partition(COURSE_SECTION)[2].partition("\n\n")[0]
     wanted = {_plain(found["name"]) for found in PIN.finditer(section)}
-    imported = {name for path in _running(files) for name in _imports(files[path].decode())}
+    imported = {name.partition(".")[0] for name in zygote.IMPORTS}
+    imported |= {name for path in _running(files) for name in _imports(files[path].decode())}
     for path in (path for path in files if path.endswith(".ipynb")):
         imported |= set(_notebook_imports(files[path].decode()))
     distributions = importlib.metadata.packages_distributions()
@@ -159,9 +160,9 @@ def _plain(name: str) -> str:
 
 
 def _running(files: Mapping[str, bytes]) -> Iterator[str]:
-    """Python files that run there: of the autograder, those that its entry leads to."""
+    """Python files that run there: of the autograder, those that its entries lead to."""
     yield from (path for path in files if path.endswith(".py") and path[:11] != "autograder/")
-    todo, seen = [ENTRY], set()
+    todo, seen = list(ENTRIES), set()
     while todo:
         path = todo.pop().replace(".", "/") + ".py"
         if path in files and path not in seen:

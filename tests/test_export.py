@@ -8,6 +8,8 @@ import datetime
 import errno
 import io
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +21,10 @@ from nbgrader.apps import ExportApp
 from nbgrader.plugins import CsvExportPlugin
 from sqlalchemy import event
 
-from autograder import nbgrader_config
+from autograder import discover, nbgrader_config
 from autograder.__main__ import main
 from autograder.course import Course, alembic_on_path
+from autograder.export import LMS
 from autograder.lms import Table, match
 from autograder.marks import ExportError, Mark, Part, read
 
@@ -391,7 +394,7 @@ def test_a_template_that_is_none_is_one_sentence(
         ("csv", ["--to", "/no/such/folder/x.csv"], "cannot be written: No such file"),
         ("csv", ["--to", "/"], "/ cannot be written: Is a directory"),
         ("csv", ["--course", "/no/such/course"], "has no gradebook yet: grade a class first"),
-        ("csv", ["--db-url", "nonsense"], "the gradebook nonsense cannot be opened"),
+        ("csv", ["--db-url", "nonsense"], "the gradebook's address is not of the form"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(
@@ -443,3 +446,44 @@ def test_stock_export_asks_for_one_lab(course: Course) -> None:
         plugin: Any = CsvExporter(assignment=[])
         with pytest.raises(ExportError, match=r"name one lab .* there is lab00_toy, lab01_other"):
             plugin.write(gradebook)
+
+
+# -- the handbook --------------------------------------------------------------------------------
+
+PAGE = discover.ROOT / "book" / "instructor" / "guide" / "4_export.md"
+SHOWN = [
+    line.replace("lab02_q_learning_sarsa", LAB)
+    for block in re.findall(r"```bash\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    for line in block.splitlines()
+]
+GRADES = [line for line in SHOWN if "gradescope" not in line]
+
+
+@pytest.mark.parametrize("line", GRADES, ids=[str(i) for i in range(len(GRADES))])
+def test_the_handbooks_commands_run(
+    line: str, course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template(tmp_path / "gradebook.csv")
+    written(tmp_path / "worksheet.csv", "Identifier,Username,Grade", "Participant 1,ada,")
+    monkeypatch.setattr(discover, "COURSE", course.root)
+    monkeypatch.chdir(tmp_path)
+    program, *arguments = shlex.split(line)
+    if program == "nbgrader":
+        (tmp_path / "nbgrader_config.py").write_bytes(
+            (course.root / "nbgrader_config.py")
+            .read_bytes()
+            .replace(b"Path(__file__).resolve().parent", f"Path({str(course.root)!r})".encode())
+        )
+        app = ExportApp()
+        app.initialize(arguments[1:])
+        app.start()
+    else:
+        assert [program, *arguments[:2]] == ["python", "-m", "autograder"]
+        assert main(arguments[2:]) == 0
+    (made,) = {path.name for path in tmp_path.glob("*.csv")} - {"gradebook.csv", "worksheet.csv"}
+    assert made in line
+
+
+def test_the_handbook_shows_every_format() -> None:
+    shown = {shlex.split(line)[4] for line in SHOWN if line.startswith("python")}
+    assert shown == {*LMS, "gradescope"}

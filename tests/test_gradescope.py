@@ -22,7 +22,7 @@ import nbformat
 import pytest
 from packaging.requirements import Requirement
 
-from autograder import bundle, discover, gradescope, gradescope_run, sandbox
+from autograder import bundle, discover, gradescope, gradescope_run, sandbox, zygote
 from autograder.__main__ import main
 from autograder.course import Course
 from autograder.discover import LoadedLab
@@ -207,6 +207,10 @@ def test_what_is_installed_there_is_pinned_as_here(files: dict[str, bytes]) -> N
     names = {line.partition("==")[0] for line in wanted}
     assert {"torch", "transformers", "gymnasium", "ipython", "nbformat"} <= names
     assert not names & {"nbgrader", "jupyter-book", "pytest", "jupyterlab", "distributed"}
+    forked = {name.partition(".")[0] for name in zygote.IMPORTS}
+    assert (
+        not forked - importable(files["requirements.txt"].decode()) - set(sys.stdlib_module_names)
+    )
     for script in ("setup.sh", "run_autograder"):
         subprocess.run(["bash", "-n"], input=files[script], check=True)
 
