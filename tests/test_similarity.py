@@ -270,6 +270,11 @@ def test_names_comments_and_spaces_do_not_count() -> None:
     assert len(one.kept) < len(one.grams)
 
 
+def test_every_process_takes_the_same_fingerprints() -> None:
+    """Unlike `hash`, by which copydetect would choose others at each run."""
+    assert similarity.fingerprints("x = [1 + 2 * y - 4]").kept.tolist() == []
+
+
 def test_spans_mark_the_code_that_is_alike() -> None:
     text = "first = something(1)\nrow = [q * 2 for q in table if q > limit]\nlast = 7\n"
     other = "rows = [v * 2 for v in xs if v > bound]"
