@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until somebody stops it; return 0, or 2 if there is nothing to show."""
+    """Serve until somebody stops it, and end; return 2 if there is nothing to show."""
     course = args.course.resolve()
     if complaint := unusable(course, args.db_url):
         print(f"formgrader: {complaint}", file=sys.stderr)
@@ -76,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
         os.environ[nbgrader_config.DB_URL] = args.db_url
     os.chdir(course)
     LabApp.launch_instance([*options(course), *args.jupyter])
-    return 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # threads that Jupyter leaves behind would keep the process
 
 
 def unusable(course: Path, db_url: str | None) -> str:

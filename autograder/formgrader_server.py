@@ -10,7 +10,6 @@ once doesn't stay unusable.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import base64
 import hashlib
 import json
@@ -23,6 +22,7 @@ from typing import Any
 
 from jinja2 import Environment
 from jinja2.ext import Extension
+from markupsafe import escape
 from nbgrader.server_extensions.formgrader import apihandlers, handlers
 from nbgrader.server_extensions.formgrader.base import BaseHandler, check_xsrf
 from nbgrader.server_extensions.formgrader.formgrader import FormgradeExtension
@@ -101,10 +101,12 @@ class FormgradePage(PageExporter):
         self, nb: Any, resources: Resources | None = None, **options: Any
     ) -> tuple[str, Resources]:
         """Return the page of a notebook."""
-        page, made = super().from_notebook_node(nb, resources, **options)
-        return page.replace(
-            "</head>", f'<script nonce="{NONCE}">{SCRIPT}</script>\n</head>', 1
-        ), made
+        told = {} if resources is None else resources
+        for name in ("student", "first_name", "last_name"):  # nbgrader's page takes them for HTML
+            told[name] = escape(told.get(name) or "")
+        page, made = super().from_notebook_node(nb, told, **options)
+        script = f'<script nonce="{NONCE}">{SCRIPT}</script>'
+        return page.replace("</head>", f"{script}\n</head>", 1), made
 
 
 class Worker:
@@ -113,7 +115,6 @@ class Worker:
     def __init__(self) -> None:
         self._process: Process | None = None
         self._one = asyncio.Lock()
-        atexit.register(self._stop)
 
     async def do(self, action: str, *arguments: str) -> dict[str, Any]:
         """Return what `autograder.formgrader_worker.do` returns."""
@@ -139,10 +140,6 @@ class Worker:
                 return {"success": False, "log": "", "error": said}
             result: dict[str, Any] = json.loads(line)
             return result
-
-    def _stop(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
 
 
 class Guarded:
