@@ -20,9 +20,9 @@ from sqlalchemy.pool import NullPool
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder import nbgrader_config
+from autograder import discover, nbgrader_config
 from autograder.collect import Student
-from autograder.discover import LoadedLab
+from autograder.discover import LoadedLab, Outline
 from autograder.errors import LabError
 from autograder.records import grade_cells
 
@@ -91,7 +91,7 @@ class Course:
             raise CourseError(f"{path} is not there: build the labs first (make labs)")
         return read_notebook(path)
 
-    def assign(self, lab: LoadedLab) -> NotebookNode:
+    def assign(self, lab: LoadedLab | Outline) -> NotebookNode:
         """Release the lab into the gradebook, building it first where that is due; return it.
 
         Raises:
@@ -113,7 +113,7 @@ class Course:
             session.commit()
         return self.release(lab.name)
 
-    def source(self, lab: LoadedLab) -> NotebookNode:
+    def source(self, lab: LoadedLab | Outline) -> NotebookNode:
         """Return the instructor's notebook, built first if it asks for something else.
 
         Raises:
@@ -123,6 +123,8 @@ class Course:
         if not path.is_file() or not _asks_for(read_notebook(path), lab):
             from autograder import build
 
+            if isinstance(lab, Outline):
+                lab = discover.load(lab.name, lab.path.parent)
             built = build.build_lab(lab, labs_url=build.course_labs_url())
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(built.source)
@@ -197,6 +199,32 @@ class Course:
                 given = None if manual is None else manual + (extra or 0.0)
                 found.setdefault(student_id, {})[names.get(cell, cell)] = (auto, given)
         return found
+
+    def late_penalties(self, lab: str) -> dict[str, float]:
+        """Return by student what nbgrader takes off for coming late, where it is anything.
+
+        Raises:
+            CourseError: if the gradebook cannot be read.
+        """
+        from nbgrader.api import Assignment, SubmittedAssignment, SubmittedNotebook
+
+        penalty = SubmittedNotebook.late_submission_penalty
+        with self.gradebook() as gradebook:
+            rows = (
+                gradebook.db.query(SubmittedAssignment.student_id, penalty)
+                .select_from(SubmittedNotebook)
+                .join(
+                    SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id
+                )
+                .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
+                .filter(Assignment.name == lab, penalty > 0)
+            )
+            try:
+                return {student_id: float(points) for student_id, points in rows.all()}
+            except SQLAlchemyError as error:
+                raise CourseError(
+                    f"the gradebook {self.shown_url} cannot be read: {first_line(error)}"
+                ) from None
 
     @contextmanager
     def gradebook(self) -> Iterator[Any]:
@@ -322,7 +350,7 @@ def read_notebook(path: Path) -> NotebookNode:
     return notebook
 
 
-def _asks_for(notebook: NotebookNode, lab: LoadedLab) -> bool:
+def _asks_for(notebook: NotebookNode, lab: LoadedLab | Outline) -> bool:
     """Whether a built notebook asks for what ``checks.py`` declares."""
     built = {cell.exercise: cell.points for cell in grade_cells(notebook) if not cell.written}
     return built == {item.name: float(item.points) for item in lab.items}

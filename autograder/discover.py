@@ -28,6 +28,29 @@ NAME = re.compile(r"lab\d\d_[a-z0-9]+(_[a-z0-9]+)*")
 FILES = ("lab.md", "reference.py", "checks.py")
 
 
+@dataclasses.dataclass(frozen=True)
+class Points:
+    """What one item of a lab is worth."""
+
+    name: str
+    points: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Outline:
+    """A lab as a process knows it that has not imported it: its code may need gigabytes.
+
+    Attributes:
+        name: its folder, ``labNN_topic``.
+        path: where the folder is.
+        items: exercises, predictions, choices and outcomes in the order of ``checks.py``.
+    """
+
+    name: str
+    path: Path
+    items: tuple[Points, ...]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class LoadedLab:
     """A lab as its author wrote it.
@@ -136,14 +159,11 @@ def is_lab(name: str) -> bool:
     return NAME.fullmatch(name) is not None
 
 
-def load(name: str, root: Path = SOLUTIONS) -> LoadedLab:
-    """Import a lab afresh.
-
-    ``root`` is a package; a folder of the same name elsewhere (``tests/toy/solutions``) adds its
-    labs to that package, so that every lab is imported as ``solutions.labNN_topic``.
+def folder(name: str, root: Path = SOLUTIONS) -> Path:
+    """Return the folder of a lab without importing it.
 
     Raises:
-        LabError: if there is no such lab, a file of it is missing, or importing it fails.
+        LabError: if there is no such lab, or a file of it is missing.
     """
     path = root.resolve() / name
     if not is_lab(name):
@@ -154,6 +174,19 @@ def load(name: str, root: Path = SOLUTIONS) -> LoadedLab:
     for file in FILES:
         if not (path / file).is_file():
             raise LabError(f"lab {name} has no {file}", path)
+    return path
+
+
+def load(name: str, root: Path = SOLUTIONS) -> LoadedLab:
+    """Import a lab afresh.
+
+    ``root`` is a package; a folder of the same name elsewhere (``tests/toy/solutions``) adds its
+    labs to that package, so that every lab is imported as ``solutions.labNN_topic``.
+
+    Raises:
+        LabError: if there is no such lab, a file of it is missing, or importing it fails.
+    """
+    path = folder(name, root)
     checks = _import_lab(path)
     items = {id(value): value for value in vars(checks).values() if isinstance(value, Item)}
     return LoadedLab(

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from autograder import discover, sandbox
-from autograder.collect import CollectError, Student, collect, read_roster
+from autograder import discover, pools, sandbox, workers
+from autograder.collect import STRANGER, CollectError, Student, Submission, collect, read_roster
 from autograder.errors import LabError
 from autograder.records import Journal
+from autograder.stopping import Stop
 
 Number = TypeVar("Number", int, float)
+Answer = TypeVar("Answer")
 
 OK, UNUSABLE, INTERRUPTED = 0, 2, 3
+READY_SECONDS = 300.0  # for a worker to import everything and to run the lab's references
 
 
 class UsageError(ValueError):
@@ -29,10 +36,11 @@ class Options:
 
     Attributes:
         lab: its name.
-        submissions: a folder in nbgrader's layout, a folder of zips, or a zip.
+        submissions: a folder in nbgrader's layout, its exchange, a folder of zips, or a zip.
         out: gets grades.csv, results.jsonl, feedback/ and report.html.
         course: the course directory.
         workers: submissions that run at the same time.
+        scheduler: address of a Dask cluster that runs them instead.
         db_url: the gradebook, if it is not in the course directory.
         time_limit: seconds per call into the student's code; None for 3 times the exercise's own.
         memory_limit: MiB per submission.
@@ -47,6 +55,7 @@ class Options:
     out: Path
     course: Path = discover.COURSE
     workers: int = dataclasses.field(default_factory=lambda: os.cpu_count() or 1)
+    scheduler: str | None = None
     db_url: str | None = None
     time_limit: float | None = None
     memory_limit: int = 2048
@@ -64,7 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="<student>/<lab>/<lab>.ipynb and what else was handed in; or zips; or one zip",
+        help="<student>/<lab>/<lab>.ipynb and what else was handed in; or an nbgrader exchange; or"
+        " a learning platform's download, as a folder or one zip",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the results")
     parser.add_argument(
@@ -77,7 +87,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--roster", type=Path, metavar="FILE", help="CSV or list of who is enrolled"
     )
-    parser.add_argument("--workers", type=_count, default=os.cpu_count() or 1, metavar="N")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=_count,
+        default=argparse.SUPPRESS,  # argparse lets a default's equal pass beside --scheduler
+        metavar="N",
+        help="submissions that run at the same time here (default: one per processor)",
+    )
+    where.add_argument(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="run them on the workers of this Dask cluster",
+    )
     parser.add_argument(
         "--db-url", metavar="URL", help="a gradebook elsewhere, as SQLAlchemy names it"
     )
@@ -139,44 +161,131 @@ def run(arguments: argparse.Namespace) -> int:
 
 def grade(options: Options) -> int:
     """Grade a class as `run` does."""
+    stop = Stop()
+    with stop.on_signals():
+        try:
+            return _grade(options, stop)
+        except KeyboardInterrupt:  # before the first submission, or after the last
+            print("interrupted: the same command goes on from here", file=sys.stderr)
+            return INTERRUPTED
+
+
+def _grade(options: Options, stop: Stop) -> int:
+    with contextlib.ExitStack() as stack:
+        try:
+            discover.folder(options.lab, options.labs)
+            roster = read_roster(options.roster) if options.roster else None
+            submissions = collect(options.submissions, options.lab, roster)
+            if not submissions:
+                raise UsageError(f"{options.submissions} holds no submissions")
+            _name_strangers(submissions)
+            journal = stack.enter_context(_journal(options))
+            pool = stack.enter_context(pools.open_pool(options.workers, options.scheduler))
+            forks = _forks(options)
+        except (UsageError, CollectError, LabError, pools.PoolError, OSError) as error:
+            print(f"grade: {error}", file=sys.stderr)
+            return UNUSABLE
+        from autograder.course import Course, CourseError, LockedError  # takes a second to import
+
+        try:
+            course = Course(options.course, options.db_url)
+            assignment = _assignment(options, course.seed)
+            ready = workers.get_ready_alone if options.scheduler else workers.get_ready
+            starting = pool.start(ready, assignment)
+            from autograder import pipeline  # with nbgrader, while the workers get ready
+
+            lab = _outline(starting)
+            assignment = dataclasses.replace(assignment, forks=_result(forks, "the sandbox"))
+            release = course.assign(lab)
+            course.enrol((roster or {}).values())
+            course.enrol(Student(s.student_id) for s in submissions if not s.problem)
+        except (UsageError, CourseError, LabError, pools.PoolError, OSError) as error:
+            print(f"grade: {error}", file=sys.stderr)
+            return INTERRUPTED if isinstance(error, LockedError) else UNUSABLE
+        with stop.politely():
+            run = pipeline.Run(options, lab, course, release, journal, assignment, pool, stop)
+            code = run.through(submissions)
+            stack.close()
+        return code
+
+
+def _name_strangers(submissions: list[Submission]) -> None:
+    if strangers := [s.student_id for s in submissions if STRANGER in s.note and not s.problem]:
+        shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
+        print(f"{len(strangers)} not on the roster, graded all the same: {shown}")
+
+
+def _assignment(options: Options, course_seed: int) -> workers.Assignment:
+    return workers.Assignment(
+        lab=options.lab,
+        labs=str(options.labs.resolve()),
+        checks=workers.checks_of(discover.folder(options.lab, options.labs)),
+        course_seed=course_seed,
+        time_limit=options.time_limit,
+        memory_limit=options.memory_limit,
+        isolate=options.isolate,
+        code=workers.code_of() if options.scheduler else (),
+    )
+
+
+def _forks(options: Options) -> Future[sandbox.Address | None]:
+    """Start the fork server that all workers of this machine share, without waiting for it."""
+    made: Future[sandbox.Address | None] = Future()
+
+    def make() -> None:
+        try:
+            made.set_result(sandbox.share())
+        except Exception as error:
+            made.set_exception(error)
+
+    if options.isolate and not options.scheduler:
+        threading.Thread(target=make, daemon=True).start()
+    else:
+        made.set_result(None)
+    return made
+
+
+def _outline(starting: dict[str, Future[discover.Outline]]) -> discover.Outline:
+    """Return what the lab asks for once every worker is ready."""
+    outlines = [_result(future, name) for name, future in starting.items()]
+    return outlines[0]
+
+
+def _result(future: Future[Answer], who: str) -> Answer:
     try:
-        return _grade(options)
-    except KeyboardInterrupt:  # before the first submission, or after the last
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
+        return future.result(READY_SECONDS)
+    except (LabError, UsageError):
+        raise
+    except sandbox.SandboxError as error:
+        raise UsageError(str(error)) from None
+    except TimeoutError:
+        raise UsageError(f"{who} was not ready within {READY_SECONDS:g} s") from None
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{who} cannot judge submissions: {said}") from None
 
 
-def _grade(options: Options) -> int:
-    from autograder import pipeline, referee  # with nbgrader, which takes a second to import
-    from autograder.course import Course, CourseError, LockedError
-
-    try:
-        lab = discover.load(options.lab, options.labs)
-        roster = read_roster(options.roster) if options.roster else None
-        submissions = collect(options.submissions, options.lab, roster)
-        if not submissions:
-            raise UsageError(f"{options.submissions} holds no submissions")
-        if options.isolate and isinstance(reason := sandbox.available(), str):
-            raise UsageError(reason)
-        journal = _journal(options)
-        course = Course(options.course, options.db_url)
-        release = course.assign(lab)
-        referee.expected_of(lab, course.seed)  # once, here: workers only look it up
-        course.enrol((roster or {}).values())
-        course.enrol(Student(s.student_id) for s in submissions if not s.problem)
-    except (UsageError, CollectError, CourseError, LabError, OSError) as error:
-        print(f"grade: {error}", file=sys.stderr)
-        return INTERRUPTED if isinstance(error, LockedError) else UNUSABLE
-    return pipeline.Run(options, lab, course, release, journal).through(submissions)
-
-
-def _journal(options: Options) -> Journal:
+@contextlib.contextmanager
+def _journal(options: Options) -> Iterator[Journal]:
+    """Open the folder of results, for this run alone."""
     try:
         options.out.mkdir(parents=True, exist_ok=True)
+        lock = (options.out / ".lock").open("w")
     except OSError as error:
         raise UsageError(f"{options.out} cannot be written: {error.strerror}") from None
-    journal = Journal(options.out / "results.jsonl")
-    others = {record.lab for record in journal.read().values()} - {options.lab}
-    if others:
-        raise UsageError(f"{options.out} holds results of {', '.join(others)}: name another --out")
-    return journal
+    with lock:
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass
+        except BlockingIOError:
+            raise UsageError(f"{options.out} is being written by another run") from None
+        journal = Journal(options.out / "results.jsonl")
+        others = {record.lab for record in journal.read().values()} - {options.lab}
+        if others:
+            raise UsageError(
+                f"{options.out} holds results of {', '.join(others)}: name another --out"
+            )
+        yield journal

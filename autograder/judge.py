@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Set
 
 from nbformat import NotebookNode
 
 from autograder import referee
-from autograder.discover import LoadedLab
+from autograder.discover import LoadedLab, Outline
 from autograder.preflight import Prepared, untouched
 from autograder.results import ExerciseResult, Status, SubmissionResult
 from autograder.spec import Exercise
@@ -40,16 +41,45 @@ def judge(
     """
     if prepared.status is not None:
         return nothing(lab, prepared.status, prepared.reason)
-    result = referee.grade_submission(
+    return judge_files(
         lab,
         prepared.files | {f"{lab.name}.ipynb": prepared.raw},
+        untouched(release, prepared.notebook),
+        course_seed=course_seed,
+        time_limit=time_limit,
+        memory_limit=memory_limit,
+        isolate=isolate,
+        total_limit=total_limit,
+    )
+
+
+def judge_files(
+    lab: LoadedLab,
+    files: Mapping[str, bytes],
+    as_released: Set[str],
+    *,
+    course_seed: int,
+    time_limit: float | None,
+    memory_limit: int,
+    isolate: bool,
+    total_limit: float = referee.TOTAL_SECONDS,
+) -> SubmissionResult:
+    """Run and judge a submission that can be run, as `judge` does.
+
+    Args:
+        lab: the lab.
+        files: the completed notebook ``<lab>.ipynb`` and what lies beside it.
+        as_released: grade ids of cells that stand as they were released.
+    """
+    result = referee.grade_submission(
+        lab,
+        files,
         course_seed=course_seed,
         time_limit=time_limit,
         memory_limit=memory_limit,
         total_limit=total_limit,
         sandbox=isolate,
     )
-    as_released = untouched(release, prepared.notebook)
     clinics = {
         item.name: item.clinic
         for item in lab.items
@@ -67,7 +97,7 @@ def missing(item: ExerciseResult, message: str) -> ExerciseResult:
     return ExerciseResult(item.name, 0.0, item.max_points, "missing", message=message)
 
 
-def nothing(lab: LoadedLab, status: Status, reason: str) -> SubmissionResult:
+def nothing(lab: LoadedLab | Outline, status: Status, reason: str) -> SubmissionResult:
     """Return the result of a submission of which nothing could be run."""
     return SubmissionResult(
         tuple(ExerciseResult(i.name, 0.0, i.points, status, message=reason) for i in lab.items)

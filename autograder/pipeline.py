@@ -1,22 +1,13 @@
-"""Judges submissions in a pool, ahead of the one thread that records them in the gradebook."""
+"""One run over a class: what a pool judges ahead goes to the one writer of the gradebook."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
-import hashlib
-import importlib.metadata
-import os
-import platform
-import signal
 import sys
-import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from nbformat import NotebookNode
@@ -25,115 +16,94 @@ from tqdm import tqdm
 from autograder import preflight, report
 from autograder.collect import Files, RefusedError, Submission, bad_id, printable
 from autograder.course import Course, CourseError
-from autograder.discover import LoadedLab
-from autograder.judge import judge, nothing
-from autograder.nbgrader_road import one_engine
+from autograder.discover import Outline
+from autograder.execution import Execution, Job, Outcome
+from autograder.judge import nothing
+from autograder.pools import Pool, PoolError
 from autograder.preflight import Prepared
+from autograder.progress import Bar
 from autograder.records import Journal, Record, Written, grade_cells, with_gradebook
+from autograder.regrade import Regrade
 from autograder.results import Status, SubmissionResult
+from autograder.stopping import Stop
+from autograder.workers import Assignment, Task, versions
 from autograder.writer import RecordError, Writer
 
 if TYPE_CHECKING:
     from autograder.grade import Options
 
 OK, INTERRUPTED = 0, 3
-STOP_SECONDS = 2.0  # for what is being judged when somebody interrupts
-VERSIONED = ("numpy", "torch", "nbgrader", "from-rewards-to-language-models")
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """A submission that is being judged."""
-
-    student_id: str
-    prepared: Prepared
 
 
 class Run:
-    """One run over a class."""
+    """One run over a class.
+
+    Args:
+        options: what to grade and where to.
+        lab: what the lab asks for.
+        course: holds the gradebook.
+        release: the lab's student notebook.
+        journal: of what is recorded.
+        assignment: what the workers get with every submission.
+        pool: the workers.
+        stop: tells when to end early.
+    """
 
     def __init__(
         self,
         options: Options,
-        lab: LoadedLab,
+        lab: Outline,
         course: Course,
         release: NotebookNode,
         journal: Journal,
+        assignment: Assignment,
+        pool: Pool,
+        stop: Stop,
     ) -> None:
         self.options, self.lab, self.course = options, lab, course
-        self.release, self.journal = release, journal
+        self.release, self.journal, self.assignment = release, journal, assignment
+        self.pool, self.stop = pool, stop
         self.cells = grade_cells(release)
         self.run_id = uuid.uuid4().hex[:12]
-        self.checks = _digest_of(lab)
-        self.seed = course.seed
         self.records = journal.read()
-        self.stop = threading.Event()
-        self.versions = {"python": platform.python_version()} | {
-            name: importlib.metadata.version(name) for name in VERSIONED
-        }
+        self.regrade = Regrade(journal) if options.regrade else None
+        self.versions = versions()
 
     def through(self, submissions: list[Submission]) -> int:
         """Grade who is not recorded yet, write the outputs and return the exit code."""
-        pool = ThreadPoolExecutor(self.options.workers, thread_name_prefix="referee")
-        bar = tqdm(total=len(submissions), desc=self.options.lab, unit="student", smoothing=0)
-        code = OK
-        with _stop_on_signal(self.stop), one_engine(), bar:
+        if self.regrade is not None and self.regrade.goes_on:
+            print("a regrade was interrupted: it goes on", file=sys.stderr)
+        wanted = {submission.student_id for submission in submissions}
+        whole = False
+        with Bar(total=len(submissions), desc=self.options.lab) as bar:
             try:
                 writer = Writer(self.course, self.options.lab, self.options.out)
-                self._drain(pool, submissions, writer, bar)
-            except (CourseError, OSError) as error:  # no gradebook, no disk: nothing can go on
-                self.stop.set()
+                jobs = self._to_do(submissions, bar)
+                for batch in Execution(self.pool, jobs, self.stop).batches():
+                    self._record(batch, writer)
+                    bar.advance(len(batch), self._counts())
+                whole = not self.stop.is_set()
+            except (CourseError, PoolError, OSError) as error:  # no gradebook, disk or workers
+                bar.clear()
                 print(f"grade: {error}", file=sys.stderr)
-            if self.stop.is_set():
-                code = INTERRUPTED
-        pool.shutdown(wait=False, cancel_futures=True)
         try:
-            self._finish({submission.student_id for submission in submissions})
+            self._finish(wanted, whole)
         except (CourseError, OSError) as error:
             print(f"grade: the tables are not up to date: {error}", file=sys.stderr)
-            code = INTERRUPTED
-        if code == INTERRUPTED:
+            whole = False
+        if not whole:
             print("interrupted: the same command goes on from here", file=sys.stderr)
-            _leave(pool, code)
-        return code
+        return OK if whole else INTERRUPTED
 
-    def _drain(
-        self,
-        pool: ThreadPoolExecutor,
-        submissions: list[Submission],
-        writer: Writer,
-        bar: tqdm[None],
-    ) -> None:
-        """Keep the pool busy and record what comes out of it, until all is done or stopped."""
-        running: dict[Future[SubmissionResult], Job] = {}
-        queue = self._to_do(submissions, bar)
-        exhausted = False
-        while not self.stop.is_set():
-            while not exhausted and len(running) < 2 * self.options.workers + 2:
-                job = next(queue, None)
-                if job is None:
-                    exhausted = True
-                    break
-                running[pool.submit(self._judge, job)] = job
-            if not running:
-                return
-            done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-            for future in [future for future in running if future in done]:
-                self._record(running.pop(future), future, writer)
-                bar.update()
-                bar.set_postfix(self._counts(), refresh=False)
-                if self.stop.is_set():
-                    return
-
-    def _to_do(self, submissions: list[Submission], bar: tqdm[None]) -> Iterator[Job]:
+    def _to_do(self, submissions: list[Submission], bar: Bar) -> Iterator[Job]:
         scores = self.course.scores(self.options.lab)
         for submission in submissions:
-            job = Job(submission.student_id, self._prepare(submission))
-            record = self.records.get(job.student_id)
-            if record and not self.options.regrade and self._is_recorded(job, record, scores):
-                bar.update()
-                continue
-            yield job
+            prepared = self._prepare(submission)
+            record = self.records.get(submission.student_id)
+            if record and self._is_recorded(record, prepared, scores):
+                bar.skip()
+            else:
+                yield Job(submission.student_id, prepared, self._task(prepared))
 
     def _prepare(self, submission: Submission) -> Prepared:
         def unusable(status: Status, reason: str) -> Prepared:
@@ -155,65 +125,71 @@ class Run:
                 "malformed", f"it cannot be read ({type(error).__name__}: {error})"[:300]
             )
 
+    def _task(self, prepared: Prepared) -> Task | None:
+        if prepared.status is not None:
+            return None
+        return Task(
+            self.assignment,
+            prepared.files | {f"{self.options.lab}.ipynb": prepared.raw},
+            tuple(sorted(preflight.untouched(self.release, prepared.notebook))),
+        )
+
     def _is_recorded(
         self,
-        job: Job,
         record: Record,
+        prepared: Prepared,
         scores: dict[str, dict[str, tuple[float | None, float | None]]],
     ) -> bool:
         """Whether the same files were graded and the gradebook still says so."""
-        if record.digest != job.prepared.digest or record.reason != job.prepared.reason:
+        if self.regrade is not None and not (
+            self.regrade.is_done(record) and record.checks == self.assignment.checks
+        ):
+            return False
+        if record.digest != prepared.digest or record.reason != prepared.reason:
             return False
         if not _in_gradebook(record):
             return True
-        told = scores.get(job.student_id, {})
+        told = scores.get(record.student_id, {})
         return all(told.get(i.name, (None, None))[0] == i.points for i in record.exercises)
 
-    def _judge(self, job: Job) -> SubmissionResult:
-        return judge(
-            self.lab,
-            self.release,
-            job.prepared,
-            course_seed=self.seed,
-            time_limit=self.options.time_limit,
-            memory_limit=self.options.memory_limit,
-            isolate=self.options.isolate,
-        )
-
-    def _record(self, job: Job, future: Future[SubmissionResult], writer: Writer) -> None:
-        """Write one submission into the gradebook, its feedback, and then the journal."""
-        failure = ""
-        try:
-            result = future.result()
-        except Exception as error:  # ours, not the student's: it is tried again next time
-            failure = f"it could not be judged ({type(error).__name__}: {error})"[:300]
-        else:
-            record = self._row(job, result)
-            try:
-                if _in_gradebook(record):
-                    writer.write(job.student_id, job.prepared, result)
-                    writer.commit()
-            except RecordError as error:
-                failure = f"nbgrader could not record it ({error})"
-        if failure:
-            tqdm.write(f"{printable(job.student_id)}: {failure}", file=sys.stderr)
-            result = nothing(self.lab, "killed", f"{failure}; grade it again")
-            record = dataclasses.replace(
-                self._row(job, result), status="killed", reason=failure, digest=""
+    def _record(self, batch: list[Outcome], writer: Writer) -> None:
+        """Write a batch into the gradebook, with its feedback, and then the journal."""
+        written, failed = [], []
+        for outcome in batch:
+            job, failure = outcome.job, outcome.failure
+            result = outcome.result or nothing(
+                self.lab, job.prepared.status or "killed", job.prepared.reason
             )
-        else:
+            record = self._row(job, result)
+            if not failure and _in_gradebook(record):
+                try:
+                    writer.write(job.student_id, job.prepared, result)
+                except RecordError as error:
+                    failure = f"nbgrader could not record it ({error})"
+            if failure:  # ours, not the student's: it is tried again next time
+                tqdm.write(f"{printable(job.student_id)}: {failure}", file=sys.stderr)
+                reason = f"{failure}; grade it again"
+                record = self._row(job, nothing(self.lab, "killed", reason))
+                failed.append(
+                    dataclasses.replace(record, status="killed", reason=reason, digest="")
+                )
+            else:
+                written.append(record)
+        writer.commit()
+        for record in written:
             self.journal.append(record)
-        self.records[job.student_id] = record
+        self.records.update((record.student_id, record) for record in (*written, *failed))
 
     def _row(self, job: Job, result: SubmissionResult) -> Record:
         prepared = job.prepared
+        untouched = preflight.untouched(self.release, prepared.notebook)
         return Record(
             student_id=job.student_id,
             lab=self.options.lab,
             run_id=self.run_id,
             graded_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             digest=prepared.digest,
-            checks=self.checks,
+            checks=self.assignment.checks,
             status=prepared.status or "ok",
             reason=prepared.reason,
             notes=prepared.notes,
@@ -225,7 +201,7 @@ class Run:
                     cell.points,
                     prepared.status or "ok",
                     0.0 if prepared.status else None,
-                    cell.grade_id not in preflight.untouched(self.release, prepared.notebook),
+                    cell.grade_id not in untouched,
                 )
                 for cell in self.cells
                 if cell.written
@@ -241,21 +217,30 @@ class Run:
         counts = Counter(record.status for record in self.records.values())
         return {status: count for status, count in counts.items() if status != "ok"}
 
-    def _finish(self, wanted: set[str]) -> None:
+    def _finish(self, wanted: set[str], whole: bool) -> None:
         """Write grades.csv and report.html over all that is recorded, and say where they are."""
         if not self.records:
             return
-        self.journal.rewrite(self.records.values())
         scores = self.course.scores(self.options.lab)
+        penalties = self.course.late_penalties(self.options.lab)
+        for name, record in self.records.items():
+            self.records[name] = dataclasses.replace(record, late_penalty=penalties.get(name, 0.0))
+        self.journal.rewrite(self.records.values())
         records = [with_gradebook(r, scores.get(r.student_id, {})) for r in self.records.values()]
         # comparing a class takes seconds: not while somebody waits for the program to stop
         report.write(self.options.out, records, None if self.stop.is_set() else self.course)
         done = [record for record in records if record.student_id in wanted]
         said = ", ".join(f"{count} {status}" for status, count in self._counts().items())
         print(f"{len(done)} of {len(wanted)} students graded" + (f" ({said})" if said else ""))
-        stale = sum(record.checks != self.checks for record in done)
+        late = sum(record.late_penalty > 0 for record in done)
+        if late:
+            print(f"{late} came late: their penalties are in the gradebook and results.jsonl")
+        stale = sum(record.checks != self.assignment.checks for record in done)
         if stale:
             print(f"{stale} were judged by earlier checks: --regrade judges them again")
+        if self.regrade is not None and whole:
+            for line in self.regrade.finish(done, self.options.out):
+                print(line)
         for name in ("grades.csv", "results.jsonl", "report.html", "feedback"):
             print(f"  {self.options.out / name}")
 
@@ -263,41 +248,3 @@ class Run:
 def _in_gradebook(record: Record) -> bool:
     """Whether nbgrader knows of a submission: not where nothing came, or an id is unusable."""
     return record.status != "missing" and not bad_id(record.student_id)
-
-
-def _digest_of(lab: LoadedLab) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(lab.path.glob("*.py")):
-        if not path.name.startswith("test_"):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def _stop_on_signal(stop: threading.Event) -> Iterator[None]:
-    """Turn the first Ctrl-C or SIGTERM into ``stop``; a second one ends the program at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def first(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _leave(pool: ThreadPoolExecutor, code: int) -> None:
-    """End the program if submissions are still being judged: nobody waits for their limits."""
-    threads = [thread for thread in threading.enumerate() if thread.name.startswith("referee")]
-    for thread in threads:
-        thread.join(STOP_SECONDS / len(threads))
-    if any(thread.is_alive() for thread in threads):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)

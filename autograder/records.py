@@ -14,11 +14,12 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, Any
 
 from autograder.results import ExerciseResult, Status
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode  # takes a second to import
 
 CSV_COLUMNS = ("student_id", "lab", "exercise", "points", "max_points", "status", "hint")
 FORMULA_STARTS = (*"=+-@", "\t", "\r", "\n", *"＝＋－＠")  # OWASP's list
@@ -90,6 +91,7 @@ class Record:
         cpu_seconds: processor time of the student's processes.
         peak_bytes: the most memory that one of them had in use.
         overrides: points that a person gave instead of the autograder's, by exercise.
+        late_penalty: points that nbgrader takes off the total for coming late.
     """
 
     student_id: str
@@ -110,6 +112,7 @@ class Record:
     overrides: dict[str, float] = dataclasses.field(default_factory=dict)
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
+    late_penalty: float = 0.0
 
     @property
     def points(self) -> float:

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,19 @@ from typing import Any
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder import __main__, grade, nbgrader_config, pipeline, preflight, sandbox
+from autograder import __main__, grade, nbgrader_config, pools, preflight, sandbox, workers
 from autograder.collect import Files
 from autograder.course import Course
 from autograder.discover import LoadedLab
 from autograder.grade import INTERRUPTED, OK, UNUSABLE, Options
-from autograder.judge import nothing
 from autograder.preflight import Prepared
 from autograder.records import Journal, Record
 from autograder.results import ExerciseResult, SubmissionResult
 from autograder.sample_class import Case
+from autograder.workers import Task
 from autograder.writer import Writer
-from tests.grading import LAB, NOTEBOOK, TOY, hand_in
+from tests import doubles
+from tests.grading import LAB, NOTEBOOK, TOY, Threads, hand_in
 
 QUESTION = "question-why-in-turn"
 Rows = dict[tuple[str, str], dict[str, str]]
@@ -50,34 +52,42 @@ def lines(tmp_path: Path) -> dict[str, dict[str, Any]]:
 
 
 class FakeJudge:
-    """Judges by what the first exercise's cell says, without running anything."""
+    """Judges by what lies beside the notebook, without running anything.
 
-    def __init__(self) -> None:
+    Attributes:
+        judged: students, as they come.
+        fails_for: the student for whom it falls over.
+        points: of every exercise.
+        before: what it waits for, by student.
+    """
+
+    def __init__(self, lab: LoadedLab) -> None:
+        self.lab = lab
         self.judged: list[str] = []
         self.fails_for = ""
         self.points = 1.0
+        self.before: dict[str, threading.Event] = {}
 
-    def __call__(
-        self, lab: LoadedLab, release: Any, prepared: Prepared, **_: Any
-    ) -> SubmissionResult:
-        if prepared.status is not None:
-            return nothing(lab, prepared.status, prepared.reason)
-        student = prepared.files["student.txt"].decode()
+    def __call__(self, task: Task) -> SubmissionResult:
+        student = task.files["student.txt"].decode()
         self.judged.append(student)
+        if student in self.before:
+            assert self.before[student].wait(60)
         if student == self.fails_for:
             raise RuntimeError("the referee fell over")
         exercises = tuple(
             ExerciseResult(i.name, min(self.points, i.points), i.points, "wrong", hint="so so")
-            for i in lab.items
+            for i in self.lab.items
         )
         return SubmissionResult(exercises, seconds=0.5, tier="none")
 
 
 @pytest.fixture
-def judge(monkeypatch: pytest.MonkeyPatch) -> FakeJudge:
-    fake = FakeJudge()
-    monkeypatch.setattr(pipeline, "judge", fake)
-    monkeypatch.setattr(sandbox, "available", lambda: sandbox.NAMESPACES)
+def judge(monkeypatch: pytest.MonkeyPatch, toy_lab: LoadedLab) -> FakeJudge:
+    fake = FakeJudge(toy_lab)
+    monkeypatch.setattr(pools, "open_pool", Threads)
+    monkeypatch.setattr(workers, "judge_task", fake)
+    monkeypatch.setattr(sandbox, "share", lambda: None)
     return fake
 
 
@@ -123,7 +133,7 @@ def test_every_kind_of_exercise_is_graded(
     assert {(s, e): scores[s][e][0] for s, e in due} == {
         k: points for k, (points, _) in due.items()
     }
-    assert {row["tier"] for row in lines(tmp_path).values()} == {"namespaces", ""}
+    assert {row["tier"] for row in lines(tmp_path).values()} == {sandbox.share().tier.name, ""}
     assert all((tmp_path / "out/feedback" / s / f"{LAB}.html").exists() for s in names)
     assert "not complete" in (tmp_path / "out/feedback/gus" / f"{LAB}.html").read_text("utf-8")
 
@@ -392,7 +402,11 @@ def test_no_submissions_and_no_sandbox_are_said(
     (tmp_path / "in").mkdir()
     assert grade.grade(options(course, tmp_path)) == UNUSABLE
     submit("ada")
-    monkeypatch.setattr(sandbox, "available", lambda: "Use a Linux machine.")
+
+    def share() -> None:
+        raise sandbox.SandboxError("Use a Linux machine.")
+
+    monkeypatch.setattr(sandbox, "share", share)
     assert grade.grade(options(course, tmp_path)) == UNUSABLE
     assert "Use a Linux machine." in capsys.readouterr().err
     assert judge.judged == []
@@ -420,7 +434,7 @@ def test_results_of_another_lab_are_not_mixed_in(
         ["--time-limit", "nan"],
         ["--memory-limit", "1"],
         ["--resume", "--regrade"],
-        ["--scheduler", "tcp://127.0.0.1:8786"],
+        ["--scheduler", "tcp://127.0.0.1:8786", "--workers", "2"],
     ],
 )
 def test_the_command_line_refuses(more: list[str], tmp_path: Path) -> None:
@@ -460,22 +474,21 @@ DRIVER = """
 import os, signal, sys, threading
 from pathlib import Path
 
-from autograder import grade, pipeline, records, sandbox
+from autograder import grade, records, sandbox, workers
+from tests import doubles
 from tests.grading import LAB, TOY
-from tests.test_grade import FakeJudge
 
-course, base, what, when = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
-judge, recorded = FakeJudge(), threading.Event()
-sandbox.available = lambda: sandbox.NAMESPACES
+course, base = map(Path, sys.argv[1:3])
+what, when, name = sys.argv[3:]
+recorded = threading.Event()
 
 
-def judged(lab, release, prepared, **more):
-    result = judge(lab, release, prepared, **more)
-    if when == "judging" and judge.judged[-1] == "cy":
+def leave(student, pid):
+    if when == "judging" and student == "cy":
         recorded.wait()
         os.kill(os.getpid(), getattr(signal, what))
-        threading.Event().wait()  # as one that hangs would
-    return result
+        return False  # as one that hangs would
+    return True
 
 
 def between(self, record):
@@ -486,11 +499,14 @@ def between(self, record):
 
 
 append, records.Journal.append = records.Journal.append, between
-pipeline.judge = judged
+workers.judge_task = doubles.judge_simply
 options = grade.Options(
-    lab=LAB, submissions=base / "in", out=base / "out", course=course, labs=TOY, workers=1
+    lab=LAB, submissions=base / "in", out=base / "out", course=course, labs=TOY, workers=1,
+    isolate=False,
 )
-sys.exit(grade.grade(options))
+with doubles.desk(name, leave):
+    code = grade.grade(options)
+sys.exit(code)
 """
 
 
@@ -514,10 +530,11 @@ def test_who_is_recorded_stays_recorded(
 ) -> None:
     """Interrupted while one hangs, or killed between gradebook and journal: it goes on."""
     students = ["ada", "bob", "cy", "dan"]
+    name = doubles.new_desk()
     for student_id in students:
-        submit(student_id)
+        submit(student_id, desk=name.encode())
     run = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(course.root), str(tmp_path), what, when],
+        [sys.executable, "-c", DRIVER, str(course.root), str(tmp_path), what, when, name],
         cwd=TOY.parents[2],
         env=os.environ | {"PYTHONPATH": str(TOY.parents[2])},
         capture_output=True,
@@ -528,7 +545,8 @@ def test_who_is_recorded_stays_recorded(
     assert run.returncode == code, run.stderr
     recorded = set(lines(tmp_path))
     assert "ada" in recorded
-    assert recorded < set(students)
+    if (what, when) != ("SIGINT", "recording"):  # what was judged by then is recorded, maybe all
+        assert recorded < set(students)
     if code == INTERRUPTED:
         assert "the same command goes on" in run.stderr
         assert {key[0] for key in rows(tmp_path)} == recorded
@@ -560,6 +578,19 @@ def test_interrupted_before_the_first_submission(
     assert grade.grade(options(course, tmp_path)) == OK
 
 
+def recorded(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Return what happens when the first line of results is written."""
+    happens = threading.Event()
+    append = Journal.append
+
+    def and_tell(self: Journal, record: Record) -> None:
+        append(self, record)
+        happens.set()
+
+    monkeypatch.setattr(Journal, "append", and_tell)
+    return happens
+
+
 def test_a_full_disk_stops_and_loses_nothing(
     course: Course,
     tmp_path: Path,
@@ -577,6 +608,7 @@ def test_a_full_disk_stops_and_loses_nothing(
             raise OSError(errno.ENOSPC, "No space left on device")
         lay_out(self, student_id, prepared)
 
+    judge.before["bob"] = recorded(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(Writer, "_lay_out", full)
         assert grade.grade(options(course, tmp_path, workers=1)) == INTERRUPTED
@@ -597,12 +629,13 @@ def test_a_gradebook_that_gives_up_midway_loses_nothing(
     for student_id in ("ada", "bob", "cy"):
         submit(student_id)
     path = course.root / "gradebook.db"
+    judge.before["bob"] = recorded(monkeypatch)
     append = Journal.append
 
     def and_break(self: Journal, record: Record) -> None:
-        append(self, record)
         with sqlite3.connect(path) as connection:
             connection.execute("ALTER TABLE grade RENAME TO gone")
+        append(self, record)
 
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "append", and_break)
