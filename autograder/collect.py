@@ -29,6 +29,7 @@ from autograder.roster import Student, read_roster
 from autograder.unpack import Archive, read_zip
 
 __all__ = [
+    "STRANGER",
     "TIMESTAMP",
     "CollectError",
     "Files",

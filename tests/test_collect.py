@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import os
 import random
@@ -23,7 +24,10 @@ from autograder.collect import (
     printable,
     read_roster,
 )
+from autograder.course import Course
+from autograder.grade import Options, grade
 from autograder.unpack import safe_member
+from tests.grading import TOY
 
 LAB = "lab00_toy"
 NOTEBOOK = f"{LAB}.ipynb"
@@ -678,3 +682,52 @@ def test_what_is_neither_folder_nor_zip_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing", write(tmp_path, {"a.txt": b"1"}) / "a.txt"):
         with pytest.raises(CollectError, match="neither a folder nor a zip"):
             collect(path, LAB)
+
+
+def test_a_class_in_which_nothing_can_be_opened_is_graded(
+    tmp_path: Path, course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every submission has its rows, with a status and a reason that a spreadsheet can show."""
+    names = ["=cmd|'/C calc'!A0", "<script>", "a\nb", "-x", "x" * 200, "ada"]
+    folder = tmp_path / "in"
+    for name in names:
+        write(folder / name, {f"{LAB}/{NOTEBOOK}": b"{"})
+    write(
+        folder,
+        {
+            os.fsdecode(b"\xff") + f"/{LAB}/{NOTEBOOK}": b"{",
+            "bomb.zip": zipped({"zeros": bytes(65 << 20)}),
+            "locked.zip": locked(zipped({NOTEBOOK: b"2"})),
+            f"odd/{LAB}/" + "漢" * 80: b"x",
+            f"odd/{LAB}/{NOTEBOOK}": b'{"cells": [{"source": "\\ud800"}]}',
+            "paper.rar": b"Rar!",
+        },
+    )
+    (folder / "tied").symlink_to("/etc")
+    write(tmp_path, {"roster.csv": b"id\nada\nzoe\n"})
+    options = Options(
+        lab=LAB,
+        submissions=folder,
+        out=tmp_path / "out",
+        course=course.root,
+        roster=tmp_path / "roster.csv",
+        labs=TOY,
+    )
+    assert grade(options) == 0
+    assert "3 not on the roster, graded all the same: bomb, locked, odd\n" in (
+        capsys.readouterr().out
+    )
+    with (tmp_path / "out" / "grades.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    status = {row["student_id"]: row["status"] for row in rows}
+    assert len(status) == len(names) + 7
+    assert all(row["status"] != "ok" and row["hint"] for row in rows)
+    assert {name: status[name] for name in ("ada", "bomb", "odd", "paper", "tied", "zoe")} == {
+        "ada": "malformed",
+        "bomb": "rejected",
+        "odd": "malformed",
+        "paper": "rejected",
+        "tied": "rejected",
+        "zoe": "missing",
+    }
+    assert "'=cmd|'/C calc'!A0" in status
