@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from autograder.gradebook import OneSession
 
 SEED_FILE = "seed"
+MAX_NAME = 128  # the gradebook's columns
 
 
 class CourseError(ValueError):
@@ -98,13 +99,14 @@ class Course:
             CourseError: if the gradebook refuses it.
             LabError: if it cannot be built.
         """
-        from autograder.release import release
+        from autograder.release import COURSE_ID, release
 
         self.source(lab)
+        course_id = self.directory(lab.name).course_id or COURSE_ID
         with self.session() as session:
             try:
                 with session.part():
-                    release(self.root, lab.name, db_url=self.db_url)
+                    release(self.root, lab.name, db_url=self.db_url, course_id=course_id)
             except LabError as error:
                 raise CourseError(
                     f"{error.message}; if cells of the lab were added or removed since submissions "
@@ -338,7 +340,7 @@ def _enrol(session: OneSession, students: list[Student]) -> None:
                 entry = entries[student.student_id] = Entry(id=student.student_id)
                 session.db.add(entry)
             for key in ("first_name", "last_name", "email"):
-                value = getattr(student, key)
+                value = getattr(student, key)[:MAX_NAME]
                 if value and getattr(entry, key) != value:
                     setattr(entry, key, value)
     session.commit()

@@ -73,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
 
     os.environ.update(environment())
     if args.db_url:
-        os.environ[nbgrader_config.DB_URL] = args.db_url
+        from autograder.course import Course
+
+        os.environ[nbgrader_config.DB_URL] = Course(course, args.db_url).db_url
     os.chdir(course)
     LabApp.launch_instance([*options(course), *args.jupyter])
     sys.stdout.flush()

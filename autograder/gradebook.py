@@ -357,5 +357,5 @@ def _as_sqlite(connection: Any, _: Any) -> None:
 
 def _as_server(connection: Any, _: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS:g}s'")
+        cursor.execute(f"SET lock_timeout = {round(LOCK_SECONDS * 1000)}")
     connection.commit()

@@ -21,6 +21,7 @@ STUB = (
     "# YOUR CODE HERE\n"
     'raise NotImplementedError("Write your code in place of this line, then run the check below.")'
 )
+COURSE_ID = "default_course"  # as nbgrader's Gradebook has it
 TEXT_STUB = "*Write your answer here.*"
 
 
@@ -53,13 +54,17 @@ def release_config() -> Config:
     return config
 
 
-def release(course: Path, lab: str, *, db_url: str | None = None) -> Path:
+def release(
+    course: Path, lab: str, *, db_url: str | None = None, course_id: str = COURSE_ID
+) -> Path:
     """Generate the student's version of a lab and return the path of its notebook.
 
     Args:
         course: nbgrader's course folder, with ``source/<lab>/<lab>.ipynb``.
         lab: the lab's name.
         db_url: the gradebook to record the assignment in; None to leave every gradebook alone.
+        course_id: nbgrader's name of the course in the gradebook; databases that check references
+            do not take an empty one, which is nbgrader's default.
 
     Raises:
         LabError: if nbgrader refuses; the message is nbgrader's own.
@@ -70,6 +75,7 @@ def release(course: Path, lab: str, *, db_url: str | None = None) -> Path:
         config.GenerateAssignment.preprocessors = [s for s in steps if s is not SaveCells]
     config.CourseDirectory.root = str(course.resolve())
     config.CourseDirectory.assignment_id = lab
+    config.CourseDirectory.course_id = course_id
     config.CourseDirectory.db_url = db_url or "sqlite://"
     config.GenerateAssignment.force = True
     config.GenerateAssignment.no_database = db_url is None

@@ -64,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not ours:
         print(f"{arguments.out} holds no results of {arguments.lab}", file=sys.stderr)
         return 2
-    course = Course(arguments.course, arguments.db_url)
+    course = Course(arguments.course)
     try:
+        course = Course(arguments.course, arguments.db_url)
         scores = course.scores(arguments.lab)
     except CourseError as error:
         print(f"{error}; points that people gave are left out", file=sys.stderr)

@@ -36,7 +36,15 @@ def has_sandbox() -> bool:
     return not isinstance(sandbox.available(), str)
 
 
+def has_postgresql() -> bool:
+    """Whether the server's programs are here; Debian's are not on the path."""
+    from tests import postgres
+
+    return postgres.programs() is not None
+
+
 KNOWN = {
     "chromium": Need(lambda: chromium_path() is not None, "sudo apt-get install chromium"),
+    "postgresql": Need(has_postgresql, "sudo apt-get install postgresql"),
     "sandbox": Need(has_sandbox, "grade on Linux; `make doctor` says what is missing"),
 }

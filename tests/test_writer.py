@@ -15,9 +15,9 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbgrader.api import Base, Gradebook
+from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateFeedback
-from sqlalchemy import create_engine, event, select
+from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from autograder import converters, gradebook, nbgrader_config, nbgrader_road, preflight, writer
@@ -25,40 +25,16 @@ from autograder.collect import Files, Student
 from autograder.course import Course, CourseError, LockedError, alembic_on_path, quiet
 from autograder.discover import LoadedLab
 from autograder.preflight import Prepared
-from autograder.results import ExerciseResult, GroupResult, SubmissionResult
 from autograder.sample_class import Case
 from autograder.staging import replace_folder
 from autograder.writer import RecordError, Writer
 from tests.grading import LAB, NOTEBOOK, TOY, hand_in
+from tests.recording import QUESTION, result, table_rows
 
-QUESTION = "question-why-in-turn"
 PLUGIN = """
 c.LateSubmissionPlugin.penalty_method = "zero"
 c.LimitOutput.max_lines = 3
 """
-
-
-def result(lab: LoadedLab, share: float = 0.5) -> SubmissionResult:
-    """A verdict of every kind, and what cells printed."""
-    group = GroupResult("cases", 1.0, 1, 2, "it differs <here>")
-    exercises = tuple(
-        ExerciseResult(
-            item.name,
-            round(share * item.points, 2) if number else 0.0,
-            item.points,
-            "wrong" if number else "error",
-            hint="mind the `end`",
-            groups=(group,),
-        )
-        for number, item in enumerate(lab.items)
-    )
-    printed = [
-        {"output_type": "stream", "name": "stderr", "text": "one\ntwo\nthree\nfour\nfive"},
-        {"output_type": "display_data", "data": {"text/html": "<b>bold</b>"}, "metadata": {}},
-        {"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["line"]},
-    ]
-    outputs = {item.name: printed for item in lab.items}
-    return SubmissionResult(exercises, outputs=outputs)
 
 
 @pytest.fixture
@@ -164,31 +140,6 @@ def grade_by_hand(course: Course) -> None:
 
 def page_of(tmp_path: Path, student: str) -> str:
     return (tmp_path / "out" / "feedback" / student / f"{LAB}.html").read_text("utf-8")
-
-
-def table_rows(course: Course) -> dict[str, list[str]]:
-    """All rows of all tables, with what each id stands for in its place."""
-    with create_engine(course.db_url).connect() as connection:
-        tables = {
-            name: [dict(row._mapping) for row in connection.execute(select(table))]
-            for name, table in Base.metadata.tables.items()
-        }
-
-    def named(table: str, row: dict[str, Any]) -> dict[str, Any]:
-        told = {}
-        for column in Base.metadata.tables[table].columns:
-            value = row[column.name]
-            for key in column.foreign_keys:
-                there = [r for r in tables[key.column.table.name] if r["id"] == value]
-                value = [named(key.column.table.name, row) for row in there]
-            if column.name != "id" or table in ("student", "course"):
-                told[column.name] = value
-        return told
-
-    return {
-        name: sorted(repr(named(name, row)) for row in all_rows)
-        for name, all_rows in tables.items()
-    }
 
 
 def files_below(folder: Path) -> dict[str, tuple[int, bytes]]:
