@@ -161,10 +161,8 @@ class Stock:
         found = []
         if report["scores"].get(attack.name, 0.0) > attack.earns:
             found.append("gained points")
-        if (
-            report["scores"].get(WITNESS) != MAX_POINTS
-            and "timeout" not in report["codes"].values()
-        ):
+        ended = "timeout" not in report["codes"].values()
+        if attack.goal not in ALONE and ended and report["scores"].get(WITNESS) != MAX_POINTS:
             found.append("changed another's grade")
         if report["left"] or report["files"]:
             found.append("left something behind")
