@@ -23,7 +23,7 @@ NAMES = {
     "best": "best greedy best_actions candidates top argmaxes",
     "count": "n num_actions k n_actions size m",
     "scaled": "scaled z shifted x logits_scaled h",
-    "exps": "exps e exp_z ex w exponentials numer",
+    "exps": "exps e exp_z ex w exponentials numerator",
     "rows": "returns scores totals rs episode_returns results",
     "row": "row q q_row values q_obs qs",
 }
