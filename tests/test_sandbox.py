@@ -660,7 +660,7 @@ def test_an_ordinary_user_has_the_same_sandbox() -> None:
     code = """
         import os
         from autograder import sandbox
-        from autograder.student import Student
+        from autograder.student import DeathError, Student
         assert os.getuid() != 0
         print(sandbox.available().name)
         student = Student({"side.txt": b"x"}, memory_limit=1024, cpu_seconds=60)
@@ -682,12 +682,25 @@ def test_an_ordinary_user_has_the_same_sandbox() -> None:
         bomb += "    if not os.fork(): time.sleep(99)\\n    n += 1"
         print(student.run_cell(bomb, 30).error, student.read("n") < 64)
         student.close()
+        alone = sandbox._server("barriers").tier
+        for tier in (sandbox.available(), alone):
+            sandbox.available = lambda: tier
+            student = Student({}, memory_limit=600, cpu_seconds=60)
+            hog = "import mmap\\nm = mmap.mmap(-1, 2 << 30)\\n"
+            hog += "for _ in range(2000): m.write(bytes(1 << 20))"
+            try:
+                student.run_cell(hog, 30)
+            except DeathError as death:
+                print(student.tier, death.kind)
+            student.close()
         """
     done = as_ordinary_user(code)
     assert done.stdout.splitlines() == [
         "namespaces+landlock+seccomp",
         "[True, ['1'], ['lo'], -1, -1, False, False]",
         "BlockingIOError True",
+        "namespaces+landlock+seccomp memory",
+        "landlock+seccomp memory",
     ], done.stderr
 
 
