@@ -19,7 +19,7 @@ from typing import Any
 import pyseccomp
 import pytest
 
-from autograder import barriers, cgroups, lockdown, sandbox
+from autograder import barriers, cgroups, fork_server, lockdown, sandbox
 from autograder.student import DeathError, Student
 from autograder.survivor import Survivor
 from labkit.probes import Returns
@@ -787,8 +787,9 @@ def test_where_nothing_isolates_a_sentence_says_what_helps() -> None:
     code = """
         barriers.landlock_version = lambda: 0
         os.environ["PYTHONPATH"] = ""
-        real = sandbox.SERVER
-        sandbox.SERVER = real.replace(
+        from autograder import fork_server
+        real = fork_server.SERVER
+        fork_server.SERVER = real.replace(
             "main(*", "import autograder.barriers as b; b.landlock_version = lambda: 0; main(*"
         ).replace("del sys.path[:2]; ", "")
         print(sandbox.available())
@@ -805,9 +806,9 @@ def test_an_interpreter_that_the_student_cannot_read_is_named(
     private = tmp_path / "python"
     private.mkdir()
     private.chmod(0o000)
-    visible, needed = sandbox._visible(ROOT / "labs" / "labkit")
+    visible, needed = fork_server.visible_paths(ROOT / "labs" / "labkit")
     everything = [*visible, str(private)], [*needed, str(private)]
-    monkeypatch.setattr(sandbox, "_visible", lambda _: everything)
+    monkeypatch.setattr(fork_server, "visible_paths", lambda _: everything)
     sandbox.available.cache_clear()
     reason = sandbox.available()
     sandbox.available.cache_clear()
@@ -828,14 +829,14 @@ def test_another_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_course_below_a_visible_folder_is_covered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visible, needed = sandbox._visible(ROOT / "labs" / "labkit")
+    visible, needed = fork_server.visible_paths(ROOT / "labs" / "labkit")
     (tmp_path / "course" / "solutions").mkdir(parents=True)
     (tmp_path / "course" / "labs").mkdir()
     (tmp_path / "course" / "labs" / "page.txt").write_text("for students")
     tmp_path.chmod(0o755)
     shown = [*visible, str(tmp_path), str(tmp_path / "course" / "labs")]
-    monkeypatch.setattr(sandbox, "_visible", lambda _: (shown, needed))
-    monkeypatch.setattr(sandbox, "_hidden", lambda: [str(tmp_path / "course")])
+    monkeypatch.setattr(fork_server, "visible_paths", lambda _: (shown, needed))
+    monkeypatch.setattr(fork_server, "hidden_paths", lambda: [str(tmp_path / "course")])
     student = Student({}, memory_limit=1024, cpu_seconds=60)
     try:
         code = f"import os; seen = [os.listdir(p) for p in ({str(tmp_path / 'course')!r}, "
