@@ -70,6 +70,9 @@ class LabExporter(ExportPlugin):  # type: ignore[misc]
             replace(target, text)
         except OSError as error:
             raise ExportError(f"{target} cannot be written: {error.strerror}") from None
+        again = [mark for mark in marks.students if any(part.again for part in mark.parts)]
+        if again:
+            notes.append(f"graded by hand before the last autograding, look again: {named(again)}")
         return [f"{target} is written", *notes]
 
     def _chosen(self, marks: Marks) -> Marks:

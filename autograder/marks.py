@@ -30,12 +30,14 @@ class Part:
         score: a person's judgement before the autograder's, with extra credit; None while a
             written answer is not graded.
         comment: what a person wrote about it.
+        again: a person graded it before it was autograded anew, and should look at it again.
     """
 
     name: str
     score: float | None
     max_score: float
     comment: str = ""
+    again: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,14 +128,18 @@ def _parts(gradebook: Any, assignment: Any) -> dict[str, list[Part]]:
     }
     rows = _of(
         gradebook, assignment, Grade, SubmittedAssignment.student_id, BaseCell.name
-    ).add_columns(Grade.cell_id, Grade.score, Grade.auto_score, Grade.manual_score)
+    ).add_columns(
+        *(Grade.cell_id, Grade.score, Grade.auto_score, Grade.manual_score),
+        Grade.needs_manual_grade,
+    )
     most = {cell.id: cell.max_score for cell in gradebook.db.query(GradeCell).all()}
     found = defaultdict(list)
-    for student_id, cell, cell_id, score, auto, manual in rows:
+    for student_id, cell, cell_id, score, auto, manual, needs in rows:
         is_open = auto is None and manual is None
         name = cell.removeprefix("test-")
         comment = comments.get((student_id, cell)) or comments.get((student_id, name)) or ""
-        part = Part(name, None if is_open else score, most.get(cell_id, 0.0), comment)
+        again = manual is not None and needs
+        part = Part(name, None if is_open else score, most.get(cell_id, 0.0), comment, again)
         found[student_id].append(part)
     return {
         student_id: sorted(parts, key=lambda part: part.name.casefold())

@@ -47,12 +47,13 @@ class Person:
     penalty: float | None = None
     comment: str | None = None
     handed_in: bool = True
+    again: bool = False
 
 
 CLASS = (
     Person("ada", "Ada", "Lovelace", "ada@example.org", written=1.25, comment="too short"),
     Person("bob", "Bob", "=HYPERLINK(1)", "bob@example.org", auto=1.0, manual=3.5, extra=0.5),
-    Person("cy", "Cy", "Young", None, penalty=2.5),
+    Person("cy", "Cy", "Young", None, penalty=2.5, again=True),
     Person("dan", "Dan", "Late", "dan@example.org", auto=0.0, written=0.0, penalty=3.0),
     Person("eve", "Eve", "Away", "eve@example.org", handed_in=False),
     Person("fay", "Fay", "Third", "fay@example.org", auto=4.0 / 3.0),
@@ -94,7 +95,9 @@ def graded(root: Path, empty: Path, people: Sequence[Person]) -> Course:
             first = gradebook.find_grade("test-first", *place)
             first.auto_score, first.manual_score = person.auto, person.manual
             first.extra_credit = person.extra
-            gradebook.find_grade("question-why", *place).manual_score = person.written
+            why = gradebook.find_grade("question-why", *place)
+            first.needs_manual_grade, why.needs_manual_grade = False, person.again
+            why.manual_score = person.written
             gradebook.find_comment("question-why", *place).manual_comment = person.comment
         gradebook.db.commit()
     return course
@@ -174,7 +177,8 @@ def test_the_table_of_everything(
     assert found["cy"]["raw_score"] == "6" and found["cy"]["late_submission_penalty"] == "2.5"
     assert found["bob"]["last_name"] == "'=HYPERLINK(1)"
     assert found["ada"]["timestamp"] == "2026-11-20 12:00:00"
-    assert "nothing was handed in: eve" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "nothing was handed in: eve\n" in said and "look again: cy\n" in said
 
 
 # -- what is not graded yet ----------------------------------------------------------------------
