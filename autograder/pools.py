@@ -176,8 +176,9 @@ class _Worker:
         theirs.close()
 
     def ask(self, function: Callable[[Any], Any], argument: Any) -> Any:
+        raw = pickle.dumps((function, argument))
         try:
-            self._pipe.send((function, argument))
+            self._pipe.send_bytes(raw)
             answer, error = self._pipe.recv()
         except (EOFError, OSError):
             self.kill()
@@ -201,11 +202,12 @@ def _serve(pipe: Any) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     while True:
         try:
-            function, argument = pipe.recv()
+            raw = pipe.recv_bytes()
         except EOFError:
             return
         answer, failure = None, None
         try:
+            function, argument = pickle.loads(raw)
             answer = function(argument)
         except Exception as error:
             failure = _sendable(error)

@@ -24,19 +24,30 @@ Leave = Callable[[str, int], bool]
 
 def judge_simply(task: Task) -> SubmissionResult:
     """A point for everything, without running anything."""
-    student = task.files[STUDENT].decode()
-    if DESK in task.files:
-        with socket.socket(socket.AF_UNIX) as desk:
-            desk.connect(b"\0" + task.files[DESK])
-            desk.sendall(f"{student} {os.getpid()}\n".encode())
-            if not desk.recv(1):
-                raise ConnectionError("the desk was closed")
+    report(task)
     lab = workers.get_ready(task.assignment)
     exercises = tuple(
         ExerciseResult(i.name, min(1.0, i.points), i.points, "wrong", hint="so so")
         for i in lab.items
     )
     return SubmissionResult(exercises, seconds=0.5, tier="none")
+
+
+def judge_really(task: Task) -> SubmissionResult:
+    """What a worker does, once the desk gives leave."""
+    report(task)
+    return workers.judge_task(task)
+
+
+def report(task: Task) -> None:
+    """Say at the desk who is to be judged here, and wait."""
+    if DESK not in task.files:
+        return
+    with socket.socket(socket.AF_UNIX) as desk:
+        desk.connect(b"\0" + task.files[DESK])
+        desk.sendall(f"{task.files[STUDENT].decode()} {os.getpid()}\n".encode())
+        if not desk.recv(1):
+            raise ConnectionError("the desk was closed")
 
 
 @contextmanager
