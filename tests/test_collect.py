@@ -711,6 +711,7 @@ def test_a_class_in_which_nothing_can_be_opened_is_graded(
         out=tmp_path / "out",
         course=course.root,
         roster=tmp_path / "roster.csv",
+        isolate=False,  # nothing is run
         labs=TOY,
     )
     assert grade(options) == 0
