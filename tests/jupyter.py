@@ -34,7 +34,16 @@ SETTINGS = {
 
 @contextlib.contextmanager
 def serving(command: Sequence[str], root: Path, home: Path) -> Iterator[str]:
-    """Run a Jupyter server on a free port; yields an address that takes a path: ``format``.
+    """Run a Jupyter server as `started` does; yields its address alone."""
+    with started(command, root, home) as (_, address):
+        yield address
+
+
+@contextlib.contextmanager
+def started(
+    command: Sequence[str], root: Path, home: Path
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a Jupyter server on a free port; yields it and an address that takes a path: ``format``.
 
     Args:
         command: starts the server; the options of a test are appended.
@@ -70,10 +79,14 @@ def serving(command: Sequence[str], root: Path, home: Path) -> Iterator[str]:
             else:
                 raise AssertionError("Jupyter did not start:\n" + "".join(said))
             threading.Thread(target=collections.deque, args=(log, 0), daemon=True).start()
-            yield f"{address[1]}/{{}}?reset&token={token}"
+            yield server, f"{address[1]}/{{}}?reset&token={token}"
         finally:
             server.terminate()
-            server.wait()
+            try:
+                server.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                raise
 
 
 @contextlib.contextmanager
