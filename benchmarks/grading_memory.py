@@ -1,7 +1,7 @@
 """Memory of the whole grader with two workers at work: proportional set size over a run.
 
 ``python -m benchmarks.grading_memory`` writes ``results/grading_memory.json``. Counted is
-everything below the command: the writer, the workers, their zygotes, the students' processes.
+everything below the command: the writer, the workers, their zygote, the students' processes.
 """
 
 from __future__ import annotations
