@@ -28,7 +28,6 @@ from autograder.course import Course
 from autograder.discover import LoadedLab
 from autograder.errors import LabError
 from autograder.grade import Options, grade
-from autograder.gradescope_run import Settings
 from autograder.leaks import check_leaks
 from autograder.records import Journal
 from autograder.results import SubmissionResult
@@ -452,8 +451,3 @@ def test_a_grader_that_is_killed_leaves_results(
     tree = container.run(toy_cases["perfect"].files, AUTOGRADER_PYTHON="/bin/false")
     assert tree["score"] == 0.0
     assert tree["output"].startswith("NOTHING WAS GRADED: the grader was stopped")
-
-
-def test_settings_are_what_the_command_writes() -> None:
-    settings = Settings(**SETTINGS, seed=3)  # type: ignore[arg-type]
-    assert settings.timeout == 600.0
