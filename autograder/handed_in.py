@@ -54,9 +54,8 @@ def bad_id(student_id: str) -> str:
     size = len(student_id.encode("utf-8", "replace"))
     if len(student_id) > MAX_ID_CHARS or size > MAX_ID_BYTES:
         return f"a student's id has at most {MAX_ID_CHARS} characters"
-    first, last = student_id[:1], student_id[-1:]
-    usable = all(map(_in_ids, student_id)) and (first.isalnum() or first == "_")
-    if not usable or (last in IN_IDS and last not in "_.)"):
+    starts_well = student_id[:1].isalnum() or student_id.startswith("_")
+    if not starts_well or student_id.endswith(" ") or not all(map(_in_ids, student_id)):
         return "a student's id is made of letters, digits, spaces and _ . @ ' + , ( ) -"
     return ""
 

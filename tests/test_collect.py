@@ -576,6 +576,7 @@ def test_a_folder_that_is_too_large_is_refused(
         "a\u200bb",
         "＝1+1",
         "a\tb",
+        "a ",
         "\udcff",
         "a;b",
         'a"b',
