@@ -331,8 +331,8 @@ def test_what_is_no_code_has_fingerprints_too(text: str) -> None:
 
 
 def test_hostile_code_is_only_text() -> None:
-    text = "x = '</pre><script>alert(1)</script>'\n\u202edef f(): \x1b[31m pass\u2066"
-    shown = marked(text, [(4, 20)])
+    text = "<i>x = '</pre><script>alert(1)</script>'\n\u202edef f(): \x1b[31m pass\u2066"
+    shown = marked(text, [(7, 23)])
     assert re.findall(r"<[^>]+>", shown) == ["<mark>", "</mark>"]
     assert "⟨U+202E⟩" in shown
     assert "⟨U+001B⟩" in shown
@@ -404,14 +404,22 @@ def test_only_what_a_student_wrote_is_read(tmp_path: Path) -> None:
 
 
 def test_identical_files_are_found_whatever_their_order(tmp_path: Path) -> None:
-    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.ones(2, np.float32)}
+    arrays = {name: np.full(2, number, np.float32) for number, name in enumerate("bcdefghi")}
+    arrays["a"] = np.arange(6.0).reshape(2, 3)
     plain = safetensors.numpy.save(arrays)
     noted = safetensors.numpy.save(arrays, metadata={"by": "someone"})
     other = safetensors.numpy.save(arrays | {"b": np.zeros(2, np.float32)})
     reshaped = safetensors.numpy.save(arrays | {"a": arrays["a"].reshape(3, 2)})
-    header = json.loads(plain[8 : 8 + int.from_bytes(plain[:8], "little")])
-    turned = json.dumps(dict(reversed(header.items()))).encode()
-    shuffled = len(turned).to_bytes(8, "little") + turned + plain[-len(arrays["a"].tobytes()) - 8 :]
+    header: dict[str, dict[str, object]] = {}
+    buffer = b""
+    for name in sorted(arrays, key=lambda name: plain.index(arrays[name].tobytes()), reverse=True):
+        raw = arrays[name].tobytes()
+        kind = {"<f8": "F64", "<f4": "F32"}[arrays[name].dtype.str]
+        ends = [len(buffer), len(buffer) + len(raw)]
+        header[name] = {"dtype": kind, "shape": arrays[name].shape, "data_offsets": ends}
+        buffer += raw
+    head = json.dumps(header).encode()
+    shuffled = len(head).to_bytes(8, "little") + head + buffer
     files = dict(a=plain, b=plain, c=noted, d=shuffled, e=other, f=reshaped, g=b"no tensors")
     for who, raw in files.items():
         keep(tmp_path, who, {"softmax": who}, agent=raw)
