@@ -59,6 +59,7 @@ div.output_area pre, .rendered_html pre { overflow-x: auto; }
 }
 @media print { .container { width: 100%; } pre { white-space: pre-wrap; } }
 </style>"""
+FONT = re.compile(r"@font-face\s*\{[^}]*\}")  # Bootstrap's, which lie beside it on a server
 MODEL_ANSWER = "<details><summary><b>Model answer</b></summary>{}</details>"
 CONTENTS = re.compile(r'(<a href="#(?:test-)?([^"]+)">)(?:Test cell|Coding free-response)</a>')
 
@@ -212,6 +213,8 @@ class FeedbackExporter(PageExporter):
     ) -> tuple[str, Resources]:
         """Return the page of a notebook."""
         page, made = super().from_notebook_node(nb, resources, **options)
+        head, end, body = page.partition("</head>")
+        page = FONT.sub("", head) + end + body
         page = page.replace("<html>", '<html lang="en">', 1)
         page = page.replace(CHARSET, f"{CHARSET}\n{HEAD}", 1)
         page = CONTENTS.sub(r"\1<code>\2</code></a>", page)
