@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from IPython.display import HTML, Markdown
@@ -14,17 +15,56 @@ from benchmarks import recording
 from book.figures.svg import drawing, inline
 from labkit.plots import COLOURS, INK
 
+Draw: TypeAlias = Callable[[], HTML | Markdown]
+
 BLUE, ORANGE, GREEN, PURPLE = COLOURS[:4]
 STOCK = "nbgrader autograde"
-STOCK_FEEDBACK = "nbgrader autograde, then nbgrader generate_feedback"
 MEMORY_TARGET = 900
-NOT_MEASURED = "*Not measured yet on this engine: `{command}` does it.*"
+BENCHMARKS = ("throughput", "child", "memory", "workers", "scale")
+NOT_MEASURED = "*Not measured yet on this engine: `make bench-grading` does it.*"
+
+
+class Unknown:
+    """What was not measured yet: has every part that is asked for, and shows itself as dots."""
+
+    def __getitem__(self, key: object) -> Unknown:
+        return self
+
+    def __truediv__(self, other: object) -> Unknown:
+        return self
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    def __format__(self, spec: str) -> str:
+        return "…"
+
+    def __str__(self) -> str:
+        return "…"
+
+    def values(self) -> list[Unknown]:
+        return [self]
 
 
 @functools.cache
-def results(name: str) -> dict[str, Any]:
-    """Return what one of the benchmarks of grading measured."""
-    return recording.read(f"grading_{name}")
+def results(name: str) -> Any:
+    """Return what one of the benchmarks of grading measured, or `Unknown`."""
+    return recording.read(f"grading_{name}") if measured(name) else Unknown()
+
+
+def drawn_from(*names: str) -> Callable[[Draw], Callable[[], HTML | Markdown]]:
+    """Let a function say that there is nothing to draw where one of the benchmarks is missing."""
+
+    def decorate(draw: Draw) -> Callable[[], HTML | Markdown]:
+        @functools.wraps(draw)
+        def drawn() -> HTML | Markdown:
+            if not all(measured(name) for name in names):
+                return Markdown(NOT_MEASURED)
+            return draw()
+
+        return drawn
+
+    return decorate
 
 
 def measured(name: str) -> bool:
@@ -125,6 +165,12 @@ def _spaced(value: int) -> str:
 # Tables
 
 
+def reservation() -> Markdown:
+    """Return a sentence where some of the numbers are missing, else nothing."""
+    return Markdown("" if all(measured(name) for name in BENCHMARKS) else NOT_MEASURED)
+
+
+@drawn_from("throughput")
 def throughput_table() -> Markdown:
     """Return every command that was timed, with its spread."""
     lines = [
@@ -144,10 +190,9 @@ def _range(value: dict[str, float], digits: int) -> str:
     return f"{value['median']:.{digits}f} ({low} to {high})"
 
 
+@drawn_from("attacks")
 def attacks_table() -> Markdown:
     """Return how many attacks of each kind succeed here and under stock nbgrader."""
-    if not measured("attacks"):
-        return Markdown(NOT_MEASURED.format(command="python -m benchmarks grading"))
     tried: Counter[str] = Counter()
     won: dict[str, Counter[str]] = {"ours": Counter(), "stock": Counter()}
     for attack in results("attacks")["attacks"]:
@@ -162,10 +207,9 @@ def attacks_table() -> Markdown:
     return Markdown("\n".join(lines))
 
 
+@drawn_from("attacks")
 def attacks_list() -> Markdown:
     """Return every attack with what it achieved on either side."""
-    if not measured("attacks"):
-        return Markdown(NOT_MEASURED.format(command="python -m benchmarks grading"))
     lines = ["| attack | here | under stock |", "|---|---|---|"]
     for attack in results("attacks")["attacks"]:
         achieved = [", ".join(attack[side]) or "nothing" for side in ("ours", "stock")]
@@ -176,6 +220,7 @@ def attacks_list() -> Markdown:
 # Figures
 
 
+@drawn_from("throughput")
 def draw_throughput() -> HTML:
     """Draw submissions a minute against workers, with stock nbgrader's below."""
     methods = results("throughput")["methods"]
@@ -205,6 +250,7 @@ def draw_throughput() -> HTML:
         )
 
 
+@drawn_from("scale")
 def draw_cost() -> HTML:
     """Draw what a submission costs against the size of the class, and along the largest run."""
     found = results("scale")
@@ -239,6 +285,7 @@ def draw_cost() -> HTML:
         )
 
 
+@drawn_from("throughput")
 def draw_breakdown() -> HTML:
     """Draw where a submission's processor time goes."""
     parts = {k: v for k, v in results("throughput")["breakdown"].items() if v >= 0.05}
@@ -267,6 +314,7 @@ def _colour(part: str) -> str:
     return BLUE
 
 
+@drawn_from("memory", "scale")
 def draw_memory() -> HTML:
     """Draw the grader's memory: over a short run with two workers, and over the largest one."""
     short, long = results("memory"), results("scale")
