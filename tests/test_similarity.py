@@ -404,7 +404,7 @@ def test_only_what_a_student_wrote_is_read(tmp_path: Path) -> None:
 
 
 def test_identical_files_are_found_whatever_their_order(tmp_path: Path) -> None:
-    arrays = {name: np.full(2, number, np.float32) for number, name in enumerate("bcdefghi")}
+    arrays = {name: np.full(2, number, np.float32) for number, name in enumerate("bcdefghi", 1)}
     arrays["a"] = np.arange(6.0).reshape(2, 3)
     plain = safetensors.numpy.save(arrays)
     noted = safetensors.numpy.save(arrays, metadata={"by": "someone"})
