@@ -15,14 +15,14 @@ from typing import Self
 PERIOD = 0.002
 # The first label one of whose words is part of a file name on the stack.
 LABELS = (
-    ("report", ("autograder/report.py", "autograder/similarity.py", "autograder/export.py")),
-    ("feedback", ("generate_feedback.py", "exporters/html.py", "exporters/templateexporter.py")),
-    ("gradebook", ("/sqlalchemy/", "nbgrader/api.py", "/alembic/")),
-    ("autograde", ("/nbgrader/", "autograder/nbgrader_road.py", "nbformat/", "/nbconvert/")),
+    ("report", ("autograder/report.py", "autograder/similarity.py", "autograder/items.py")),
+    ("feedback", ("generate_feedback.py", "autograder/pages.py", "autograder/shown.py")),
+    ("gradebook", ("/sqlalchemy/", "nbgrader/api.py", "/alembic/", "autograder/gradebook.py")),
+    ("autograde", ("/nbgrader/", "autograder/nbgrader_road.py", "/nbformat/", "/nbconvert/")),
     ("writer", ("autograder/writer.py",)),
     ("preflight", ("autograder/preflight.py", "autograder/collect.py")),
     ("journal", ("autograder/records.py",)),
-    ("pipeline", ("autograder/pipeline.py", "autograder/workers.py")),
+    ("pipeline", ("autograder/pipeline.py", "autograder/execution.py", "autograder/pools.py")),
 )
 NBGRADER = ("feedback", "gradebook", "autograde", "writer")  # its bookkeeping
 RECORDING = "autograder/writer.py"

@@ -87,7 +87,7 @@ def _throughput() -> dict[str, str]:
     return {
         "g_class": str(found["settings"]["submissions"]),
         "g_repetitions": str(found["settings"]["repetitions"]),
-        "g_machine": f"{machine['cores used']} cores of an {machine['processor']}",
+        "g_machine": f"{machine['cores used']} cores ({machine['processor']})",
         "g_date": found["date"],
         "g_engine": machine["engine"],
         "g_stock": _seconds(stock["seconds a submission"]["median"]),
