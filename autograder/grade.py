@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TypeVar
 
@@ -252,14 +252,14 @@ def _outline(starting: dict[str, Future[discover.Outline]]) -> discover.Outline:
 
 
 def _result(future: Future[Answer], who: str) -> Answer:
+    if not wait([future], READY_SECONDS).done:
+        raise UsageError(f"{who} was not ready within {READY_SECONDS:g} s")
     try:
-        return future.result(READY_SECONDS)
-    except (LabError, UsageError):
+        return future.result()
+    except LabError:
         raise
     except sandbox.SandboxError as error:
         raise UsageError(str(error)) from None
-    except TimeoutError:
-        raise UsageError(f"{who} was not ready within {READY_SECONDS:g} s") from None
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         raise UsageError(f"{who} cannot judge submissions: {said}") from None

@@ -26,6 +26,7 @@ Answer = TypeVar("Answer")
 Argument = TypeVar("Argument")
 
 CONNECT_SECONDS = 5.0
+WORKER_SECONDS = 10.0  # for the first worker of a cluster to appear
 CHECK_SECONDS = 1.0  # between two looks at a cluster that does not answer
 WORKERLESS_SECONDS = 60.0  # that a cluster may have no worker before it is given up
 
@@ -321,7 +322,7 @@ class Cluster:
 
     def _meet_workers(self) -> None:
         try:
-            self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+            self._client.wait_for_workers(1, timeout=WORKER_SECONDS)
         except TimeoutError:
             raise PoolError(
                 f"the scheduler at {self._address} has no workers: start some with"

@@ -346,6 +346,45 @@ def test_what_a_broken_connection_cancelled_is_judged_again(jobs: dict[str, Job]
     assert not any(job.deaths for job in jobs.values())
 
 
+class Shared(ByHand):
+    """A pool whose workers hold several submissions: one death fails all of them, as in Dask."""
+
+    def __init__(self, jobs: dict[str, Job], poison: str) -> None:
+        super().__init__()
+        self.poison = poison
+        self.runs: list[str] = []
+        self._names = {id(job.task): name for name, job in jobs.items()}
+        self._held: list[tuple[str, Future[Any]]] = []
+
+    def submit(self, function: Any, argument: Any) -> Future[Any]:
+        future = super().submit(function, argument)
+        name = self._names[id(argument)]
+        self.runs.append(name)
+        self._held.append((name, future))
+        if len(self._held) == 3 or len(self.runs) > 5:
+            dies = any(name == self.poison for name, _ in self._held)
+            for _, each in self._held:
+                if dies:
+                    each.set_exception(pools.WorkerDiedError("exit code -9"))
+                else:
+                    each.set_result(SubmissionResult(()))
+            self._held.clear()
+        return future
+
+    def deaths(self, error: BaseException) -> int:
+        return 4
+
+
+def test_nobody_pays_for_a_worker_shared_with_poison(jobs: dict[str, Job]) -> None:
+    fay = Job("fay", jobs["ada"].prepared, Task(assignment(), {}, ()))
+    everybody = {**jobs, "fay": fay}
+    pool = Shared(everybody, poison="bob")
+    got = outcomes(pool, everybody)
+    assert got["bob"].failure == "8 workers ended while they judged it, the last alone"
+    assert all(got[name].result is not None for name in everybody if name != "bob")
+    assert pool.runs == [*everybody, "ada", "bob", "cy"]
+
+
 # -- the same everywhere -------------------------------------------------------------------------
 
 
