@@ -16,7 +16,15 @@ PERIOD = 0.002
 # The first label one of whose words is part of a file name on the stack.
 LABELS = (
     ("report", ("autograder/report.py", "autograder/similarity.py", "autograder/items.py")),
-    ("feedback", ("generate_feedback.py", "autograder/pages.py", "autograder/shown.py")),
+    (
+        "feedback",
+        (
+            "generate_feedback.py",
+            "exporters/",
+            "autograder/notebook_pages.py",
+            "autograder/shown.py",
+        ),
+    ),
     ("gradebook", ("/sqlalchemy/", "nbgrader/api.py", "/alembic/", "autograder/gradebook.py")),
     ("autograde", ("/nbgrader/", "autograder/nbgrader_road.py", "/nbformat/", "/nbconvert/")),
     ("writer", ("autograder/writer.py",)),
