@@ -1,11 +1,12 @@
 """A throw-away machine for stock nbgrader, in which attacks may succeed and hurt nothing.
 
-``python -m benchmarks.classroom.jail SPEC`` is what runs inside, as nobody, on read-only disks.
+``python -m benchmarks.classroom.jail SPEC`` is what runs inside, on disks that are read-only.
 """
 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import resource
@@ -23,7 +24,7 @@ from benchmarks.classroom.stock import command
 from tests import hostile
 from tests.hostile import outcome, room
 
-NOBODY = 65534
+FIRST_USER = 1_000_000_000  # and on: limits per user are then limits per attack
 INSIDE = Path("/mnt")  # what one attack may change, and where it finds itself
 PRIVATE = ("/tmp", "/var/tmp", "/dev/shm", "/home")
 STAGE = "/run"
@@ -53,20 +54,23 @@ LIMITS = (
 )
 UP_AND_RUNNING = 0x41
 
+_users = itertools.count()
+
 
 def run(folder: Path, repository: Path, seconds: float) -> dict[str, Any] | None:
     """Run what ``folder/spec.json`` says, with the folder as ``/mnt``; return what it reports.
 
     Args:
-        folder: all that can be changed from inside; given to nobody.
+        folder: all that can be changed from inside; given to a user of its own.
         repository: where ``benchmarks`` is.
         seconds: how long it may take.
 
     Returns:
         What is in ``folder/report.json`` then; None if it did not come so far.
     """
+    user = FIRST_USER + next(_users)
     for path in (folder, *folder.rglob("*")):
-        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        os.chown(path, user, user, follow_symlinks=False)
     needed = {str(repository), sys.prefix, sys.base_prefix}
     script = SCRIPT.format(
         folder=shlex.quote(str(folder)),
@@ -77,7 +81,7 @@ def run(folder: Path, repository: Path, seconds: float) -> dict[str, Any] | None
         home=shlex.quote(str(Path.home())),
         writable="|".join(PRIVATE),
         python=shlex.quote(sys.executable),
-        user=NOBODY,
+        user=user,
     )
     namespaces = ["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"]
     inside = subprocess.Popen(
