@@ -6,17 +6,14 @@ They are put in place by configuration (see `autograder.nbgrader_config`), so th
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook
 from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Bool, Float, Integer, Unicode
 
@@ -146,30 +143,3 @@ def drop_links(*, assignment: str, student: str, notebooks: list[str]) -> None:
                 path = Path(parent, name)
                 if stat.S_ISLNK(path.lstat().st_mode):
                     path.unlink()
-
-
-@contextlib.contextmanager
-def one_engine() -> Iterator[None]:
-    """Keep one database engine per gradebook while this lasts.
-
-    nbgrader opens and closes its gradebook about nine times per submission, and each time makes
-    an engine, looks at every table and asks for the course: half of its time.
-    """
-    kept: dict[tuple[Any, ...], dict[str, Any]] = {}
-    opened, closed = Gradebook.__init__, Gradebook.close
-
-    def open_once(self: Gradebook, db_url: str, *arguments: Any, **options: Any) -> None:
-        key = db_url, *arguments, *sorted(options.items())
-        if key not in kept:
-            opened(self, db_url, *arguments, **options)
-            kept[key] = dict(vars(self))
-        vars(self).update(kept[key])
-
-    Gradebook.__init__, Gradebook.close = open_once, lambda self: self.db.remove()
-    try:
-        yield
-    finally:
-        Gradebook.__init__, Gradebook.close = opened, closed
-        for state in kept.values():
-            state["db"].remove()
-            state["engine"].dispose()

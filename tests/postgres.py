@@ -100,11 +100,11 @@ class Server:
         quoted = password.replace(" ", "%20")
         return f"postgresql+psycopg://{USER}:{quoted}@127.0.0.1:{self.port}/{database}"
 
-    def make(self, database: str) -> str:
-        """Make an empty database and return its address."""
+    def make(self, database: str, template: str = "template1") -> str:
+        """Make a database, empty or a copy of another, and return its address."""
         engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            connection.exec_driver_sql(f'CREATE DATABASE "{database}"')
+            connection.exec_driver_sql(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
         engine.dispose()
         return self.url(database)
 

@@ -35,6 +35,28 @@ def url(postgres: Server, request: pytest.FixtureRequest) -> str:
     return postgres.make(request.node.name[:60])
 
 
+@pytest.fixture(scope="module")
+def released(
+    postgres: Server,
+    toy_course: Course,
+    toy_lab: LoadedLab,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
+    """A database in which the toy lab is released, for copies."""
+    root = tmp_path_factory.mktemp("released") / "course"
+    shutil.copytree(toy_course.root, root)
+    Course(root, postgres.make("released")).assign(toy_lab)
+    return "released"
+
+
+@pytest.fixture
+def place(
+    postgres: Server, released: str, course: Course, request: pytest.FixtureRequest
+) -> Course:
+    """The course with its gradebook on the server, and the toy lab released."""
+    return Course(course.root, postgres.make(request.node.name[:60], released))
+
+
 @pytest.fixture
 def prepared(course: Course, toy_cases: dict[str, Case]) -> Prepared:
     files = toy_cases["mutant forward of discounted_return"].files
@@ -116,18 +138,15 @@ def other_lab(tmp_path: Path) -> LoadedLab:
 
 
 def test_two_labs_are_graded_at_once(
-    course: Course,
     tmp_path: Path,
-    url: str,
+    place: Course,
     toy_lab: LoadedLab,
     other_lab: LoadedLab,
     prepared: Prepared,
     toy_cases: dict[str, Case],
 ) -> None:
     """Two graders hold transactions on the same students at the same moment."""
-    place = Course(course.root, url)
-    for lab in (toy_lab, other_lab):
-        place.assign(lab)
+    place.assign(other_lab)
     place.enrol([Student("ada"), Student("bob")])
     files = {f"{other_lab.name}.ipynb": toy_cases["perfect"].files[NOTEBOOK]}
     others = preflight.prepare(place.release(other_lab.name), other_lab.name, Files(files))
@@ -146,13 +165,11 @@ def test_two_labs_are_graded_at_once(
 
 
 def test_students_that_another_grader_enrols_at_the_same_moment(
-    course: Course, url: str, toy_lab: LoadedLab, monkeypatch: pytest.MonkeyPatch
+    place: Course, toy_lab: LoadedLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Course(course.root, url)
-    place.assign(toy_lab)
     students = [Student("ada"), Student("bob", "Bob")]
     session = gradebook._Waiting.flush
-    engine = create_engine(url)
+    engine = create_engine(place.db_url)
 
     def after_the_other(self: Any, *arguments: Any) -> None:
         monkeypatch.setattr(gradebook._Waiting, "flush", session)
@@ -162,7 +179,7 @@ def test_students_that_another_grader_enrols_at_the_same_moment(
 
     monkeypatch.setattr(gradebook._Waiting, "flush", after_the_other)
     place.enrol(students)
-    with Gradebook(url) as book:
+    with Gradebook(place.db_url) as book:
         assert {student.id: student.first_name for student in book.students} == {
             "ada": None,
             "bob": "Bob",
@@ -170,24 +187,26 @@ def test_students_that_another_grader_enrols_at_the_same_moment(
 
 
 def test_a_server_that_goes_away_stops_the_run_and_loses_nothing(
-    course: Course,
+    place: Course,
     tmp_path: Path,
-    url: str,
     postgres: Server,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    submit(tmp_path, "ada", "bob", "cy")
-    commit = Writer.commit
+    run = options(place, tmp_path, place.db_url)
+    submit(tmp_path, "ada")
+    assert grade.grade(run) == OK
+    submit(tmp_path, "bob", "cy")
+    write = Writer.write
 
-    def and_stop(self: Writer) -> None:
-        commit(self)
+    def when_it_is_gone(self: Writer, *arguments: Any) -> None:
         postgres.stop()
+        write(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Writer, "commit", and_stop)
+        patch.setattr(Writer, "write", when_it_is_gone)
         try:
-            assert grade.grade(options(course, tmp_path, url)) == INTERRUPTED
+            assert grade.grade(run) == INTERRUPTED
         finally:
             postgres.stop()
             postgres.start()
@@ -195,29 +214,23 @@ def test_a_server_that_goes_away_stops_the_run_and_loses_nothing(
     assert "grade: the gradebook cannot be used: " in said
     assert "Traceback" not in said
     assert PASSWORD not in said
-    recorded = [json.loads(line)["student_id"] for line in lines(tmp_path)]
-    assert recorded
-    assert set(recorded) < {"ada", "bob", "cy"}
-    assert sorted(Course(course.root, url).scores(LAB)) == sorted(recorded)
-    assert grade.grade(options(course, tmp_path, url)) == OK
-    assert sorted(Course(course.root, url).scores(LAB)) == ["ada", "bob", "cy"]
-    assert len(lines(tmp_path)) == 3
+    assert list(place.scores(LAB)) == recorded(tmp_path) == ["ada"]
+    assert grade.grade(run) == OK
+    assert sorted(place.scores(LAB)) == recorded(tmp_path) == ["ada", "bob", "cy"]
 
 
-def lines(tmp_path: Path) -> list[str]:
-    return (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
+def recorded(tmp_path: Path) -> list[str]:
+    lines = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
+    return sorted(json.loads(line)["student_id"] for line in lines)
 
 
 def test_a_server_that_goes_away_within_a_batch(
-    course: Course,
     tmp_path: Path,
-    url: str,
+    place: Course,
     postgres: Server,
     toy_lab: LoadedLab,
     prepared: Prepared,
 ) -> None:
-    place = Course(course.root, url)
-    place.assign(toy_lab)
     record = Writer(place, LAB, tmp_path / "out")
     record.write("ada", prepared, result(toy_lab))
     postgres.stop()
@@ -232,26 +245,23 @@ def test_a_server_that_goes_away_within_a_batch(
     record.write("bob", prepared, result(toy_lab))
     record.commit()
     assert list(place.scores(LAB)) == ["bob"]
-    assert not (course.root / "autograded" / "ada").exists()
+    assert not (place.root / "autograded" / "ada").exists()
 
 
 def test_a_row_that_somebody_else_holds_is_given_up(
-    course: Course,
     tmp_path: Path,
-    url: str,
+    place: Course,
     toy_lab: LoadedLab,
     prepared: Prepared,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """formgrader, open with a transaction on this student's grade."""
-    place = Course(course.root, url)
-    place.assign(toy_lab)
     record = Writer(place, LAB, tmp_path / "out")
     record.write("ada", prepared, result(toy_lab, 0.5))
     record.commit()
     monkeypatch.setattr(gradebook, "LOCK_SECONDS", 0.001)
     record = Writer(place, LAB, tmp_path / "out")
-    with create_engine(url).begin() as somebody:
+    with create_engine(place.db_url).begin() as somebody:
         somebody.exec_driver_sql("UPDATE grade SET manual_score = 1")
         with pytest.raises(LockedError, match="has been locked by another program"):
             record.write("ada", prepared, result(toy_lab, 1.0))
