@@ -112,6 +112,7 @@ ATTACKS = (
         for root in ("@ROOM@", "@COURSE@", "@OUT@", "@SUBMISSIONS@", "@HOME@", "/proc/1/root@ROOM@",
                      "/tmp", "/home", "/root", "/var/tmp", "/mnt", "/srv", "/dev/shm", "/old"):
             for folder, folders, names in os.walk(root):
+                folders[:] = [name for name in folders if name not in ("lib", "include", "share")]
                 for name in names[:200]:
                     path = os.path.join(folder, name)
                     loot(path, "name")
