@@ -37,6 +37,7 @@ ALONE = (
     "secret read",
     "script in a reader's page",
 )  # for these nobody else sits there
+HONEST = 1.0  # points of the one right answer; what we reject as a whole, nbgrader may grade
 KEPT = ("source", "release", "seed", "submitted/zzz-witness")  # nobody may change it in a course
 TESTS = {
     "scale": "assert scale(1) == 10\nassert scale(12) == 87\n{hidden}",
@@ -159,7 +160,7 @@ class Stock:
 
     def _reported(self, attack: Attack, report: dict[str, Any]) -> list[str]:
         found = []
-        if report["scores"].get(attack.name, 0.0) > attack.earns:
+        if report["scores"].get(attack.name, 0.0) > max(attack.earns, HONEST):
             found.append("gained points")
         ended = "timeout" not in report["codes"].values()
         if attack.goal not in ALONE and ended and report["scores"].get(WITNESS) != MAX_POINTS:
