@@ -31,7 +31,7 @@ def options(course: Path) -> list[str]:
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
         "--ServerApp.answer_yes=True",
         f"--ServerApp.root_dir={course}",
-        f"--ServerApp.default_url={FIRST_PAGE}",
+        f"--LabApp.default_url={FIRST_PAGE}",
         *(f"--ServerApp.jpserver_extensions={name}={on}" for name, on in EXTENSIONS.items()),
         "--ServerApp.terminals_enabled=False",
         "--KernelSpecManager.allowed_kernelspecs=none",

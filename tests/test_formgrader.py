@@ -434,6 +434,12 @@ def test_a_submission_can_be_read_live_and_not_run(room: Room, looking: Looking)
 # -- starting and stopping -----------------------------------------------------------------------
 
 
+def test_it_opens_on_formgrader(room: Room, looking: Looking) -> None:
+    page, _ = looking()
+    page.goto(room.address.format(""))
+    expect(page).to_have_url(re.compile("/formgrader/manage_assignments$"))
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
