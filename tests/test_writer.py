@@ -31,7 +31,22 @@ from autograder.writer import RecordError, Writer
 from tests.grading import LAB, NOTEBOOK, TOY, hand_in
 from tests.recording import QUESTION, result, table_rows
 
-PLUGIN = """
+SETTINGS = """
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+class ScoreBefore(NbGraderPreprocessor):
+    kept = []
+
+    def preprocess(self, nb, resources):
+        told = resources["nbgrader"]
+        with Gradebook(told["db_url"]) as book:
+            place = told["notebook"], told["assignment"], told["student"]
+            self.kept.append(book.find_submission_notebook(*place))
+            nb.metadata["score_before"] = self.kept[-1].score
+        return nb, resources
+
+c.Autograde.autograde_preprocessors.insert(0, ScoreBefore)
 c.LateSubmissionPlugin.penalty_method = "zero"
 c.LimitOutput.max_lines = 3
 """
@@ -121,7 +136,7 @@ def course_with_due_date(root: Path, toy_course: Course) -> Course:
     shutil.copytree(toy_course.root, root)
     course = Course(root)
     path = nbgrader_config.write(root)
-    path.write_text(path.read_text() + f'c.RefereeExecute.labs = "{TOY}"\n' + PLUGIN)
+    path.write_text(path.read_text() + f'c.RefereeExecute.labs = "{TOY}"\n' + SETTINGS)
     with Gradebook(course.db_url) as book:
         book.update_or_create_assignment(LAB, duedate="2026-03-01 12:00:00 UTC")
     return course
