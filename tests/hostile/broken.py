@@ -87,7 +87,7 @@ BROKEN = (
         first=(
             "%matplotlib widget",
             "%matplotlib notebook",
-            "%matplotlib inlin",
+            "%matplotlib nowhere",
             "%autoreload 2",
             "%timeit -n 3 -r 1 sum(range(10))",
             "%%times\n1 + 1",
