@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
+HELPERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -67,7 +68,7 @@ def roles(found: list[Seen], root: int) -> dict[int, str]:
 
     ``writer``: the command itself, which keeps the gradebook; ``referee``: a worker that judges;
     ``zygote``: a fork server, and what holds its namespace; ``student``: what was forked from it;
-    ``helper``: what Python's multiprocessing needs.
+    ``helper``: what Python's multiprocessing needs, such as what workers are forked from.
 
     Args:
         found: parents before their children.
@@ -84,7 +85,7 @@ def roles(found: list[Seen], root: int) -> dict[int, str]:
             known[seen.pid] = "student"
         elif above == "zygote" or "autograder.zygote" in seen.command:
             known[seen.pid] = "zygote"
-        elif any(word in seen.command for word in ("resource_tracker", "forkserver")):
+        elif above == "writer" and any(word in seen.command for word in HELPERS):
             known[seen.pid] = "helper"
         else:
             known[seen.pid] = "referee"
