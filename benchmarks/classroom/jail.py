@@ -67,6 +67,9 @@ def run(folder: Path, repository: Path, seconds: float) -> dict[str, Any] | None
 
     Returns:
         What is in ``folder/report.json`` then; None if it did not come so far.
+
+    Raises:
+        RuntimeError: if it did not even begin.
     """
     user = FIRST_USER + next(_users)
     for path in (folder, *folder.rglob("*")):
@@ -100,6 +103,8 @@ def run(folder: Path, repository: Path, seconds: float) -> dict[str, Any] | None
     finally:
         inside.kill()  # the first process of the namespace, and all others with it
         inside.wait()
+    if not (folder / "started").exists():
+        raise RuntimeError(f"nothing ran inside: {(folder / 'said').read_text('utf-8')[-2000:]}")
     report = folder / "report.json"
     return json.loads(report.read_bytes()) if report.exists() else None
 
@@ -133,6 +138,7 @@ def main(spec: dict[str, Any]) -> None:
     with room.listening(INSIDE) as (names, doors), room.key_in_keyring(spec["key"]):
         inside = room.Room(INSIDE, {}, spec["names"] | names, None, course, ())  # type: ignore[arg-type]
         room.seat(inside, [attack], honest=False)
+        (INSIDE / "started").touch()
         codes = {step: _nbgrader(step, spec) for step in spec["steps"]}
         kernel = [what for what in outcome.in_kernel(inside) if not what.startswith("mount")]
         places = *map(Path, PRIVATE), INSIDE, INSIDE / "course", INSIDE / "home"
