@@ -16,7 +16,7 @@ from typing import TypeVar
 from autograder import discover, pools, sandbox, workers
 from autograder.collect import STRANGER, CollectError, Student, Submission, collect, read_roster
 from autograder.errors import LabError
-from autograder.records import Journal
+from autograder.records import Journal, sweep
 from autograder.stopping import Stop
 
 Number = TypeVar("Number", int, float)
@@ -282,6 +282,7 @@ def _journal(options: Options) -> Iterator[Journal]:
             pass
         except BlockingIOError:
             raise UsageError(f"{options.out} is being written by another run") from None
+        sweep(options.out)
         journal = Journal(options.out / "results.jsonl")
         others = {record.lab for record in journal.read().values()} - {options.lab}
         if others:

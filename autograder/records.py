@@ -28,6 +28,7 @@ FORMULA = re.compile(  # where a field starts, or where a program that parts at 
     r"(^|;)(?=[\s'\"\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*"
     rf"[{re.escape(''.join(FORMULA_STARTS))}])"
 )
+UNFINISHED = re.compile(r"\..+\.\d+")  # what `replace` writes to first
 UNANSWERED = "left empty: nbgrader counts 0 unless you give points"
 
 
@@ -208,6 +209,13 @@ def replace(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `replace` had not finished in a run that was killed."""
+    for path in folder.glob(".*"):
+        if UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def grades_csv(records: Iterable[Record]) -> str:

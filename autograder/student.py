@@ -29,6 +29,7 @@ CLOCK_SLACK = 0.5  # seconds by which the kernel's two counts of processor time 
 MEMORY_SHARE = 0.9  # of the limit: who dies above it died of it
 MAX_TALK_BYTES = 64 << 20  # of all that a process says to one question
 MAX_OUTPUTS = 1000  # of one cell
+MAX_NAME = 100  # characters of an exception's type
 MAX_FILE_BYTES, FILE_SECONDS = 40 << 20, 30.0
 
 Death = Literal["timeout", "memory", "killed"]
@@ -121,7 +122,8 @@ class Student:
             death.outputs = [*shown.result(), _error_output(str(death))]
             raise
         outputs = shown.result()
-        error, timed_out = _text(reply.get("error")), interrupted and bool(reply.get("error"))
+        error = _text(reply.get("error"))[:MAX_NAME]
+        timed_out = interrupted and bool(error)
         message = next((o["evalue"] for o in outputs if o["output_type"] == "error"), "")
         if timed_out:
             error, message = "TimeLimitError", f"the cell ran longer than {seconds:g} s"
@@ -241,9 +243,9 @@ class Student:
         if ending.code and ending.peak_bytes > MEMORY_SHARE * (self._memory_limit << 20):
             return memory  # whatever failed first for want of it
         if ending.code >= 0:
-            return DeathError("killed", f"the code ended the process (exit code {ending.code})")
-        if ending.code != -signal.SIGKILL:
-            return DeathError("killed", f"the process crashed ({_signal_name(-ending.code)})")
+            return DeathError("killed", "the code ended the process")
+        if ending.code != -signal.SIGKILL:  # with which signal, like the code, it could choose
+            return DeathError("killed", "the process crashed")
         if ending.cpu_seconds > self._cpu_seconds - CLOCK_SLACK:
             return DeathError("timeout", f"it computed for more than {self._cpu_seconds} s")
         return memory  # nobody else kills from outside: the machine itself was short of it
@@ -319,10 +321,3 @@ def _error_output(message: str, name: str = "DeadProcessError") -> Output:
 
 def _text(value: Any) -> str:
     return value if type(value) is str else ""
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

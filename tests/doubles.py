@@ -6,6 +6,7 @@ test knows who is being judged, in which process, and decides what happens then.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import socketserver
@@ -25,10 +26,19 @@ Leave = Callable[[str, int], bool]
 def judge_simply(task: Task) -> SubmissionResult:
     """A point for everything, without running anything."""
     report(task)
+    return _result(task, lambda points: min(1.0, points))
+
+
+def judge_by_name(task: Task) -> SubmissionResult:
+    """Points that tell whose they are, without running anything."""
+    share = hashlib.sha256(task.files[STUDENT]).digest()[0] / 256
+    return _result(task, lambda points: points * share)
+
+
+def _result(task: Task, earned: Callable[[float], float]) -> SubmissionResult:
     lab = workers.get_ready(task.assignment)
     exercises = tuple(
-        ExerciseResult(i.name, min(1.0, i.points), i.points, "wrong", hint="so so")
-        for i in lab.items
+        ExerciseResult(i.name, earned(i.points), i.points, "wrong", hint="so so") for i in lab.items
     )
     return SubmissionResult(exercises, seconds=0.5, tier="none")
 

@@ -49,7 +49,10 @@ def test_no_process_of_the_grader_grows_without_bound(graded: Outcome) -> None:
 
 @pytest.mark.parametrize("attack", hostile.ATTACKS, ids=named)
 def test_the_attack_fails(graded: Outcome, attack: Attack) -> None:
-    assert graded.successes(attack) == [], attack.tries
+    found = graded.successes(attack)
+    if attack.remains:  # what was closed must not be called open
+        assert found
+    assert [text for text in found if not text.startswith(attack.remains or "\0")] == []
 
 
 def test_no_script_runs_in_the_report(graded: Outcome) -> None:

@@ -369,8 +369,7 @@ def test_a_death_on_a_hidden_case_keeps_what_was_earned(grade: Grade) -> None:
     source = "import os\ndef double(x):\n    return 2.0 * x if x < 10 else os._exit(1)"
     double = by_name(grade({"double": source}))["double"]
     assert (double.status, double.points) == ("wrong", 1.0)
-    assert "exit code 1" in double.groups[1].message
-    assert "exit code 1" in double.message
+    assert double.groups[1].message == double.message == "the code ended the process"
 
 
 def test_a_syntax_error_costs_its_cell_alone(grade: Grade) -> None:

@@ -401,9 +401,9 @@ def test_a_loop_that_ignores_every_interrupt_is_killed(new_student: NewStudent) 
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("import os; os._exit(3)", "exit code 3"),
-        ("import ctypes; ctypes.string_at(0)", "SIGSEGV"),
-        ("import os; os.abort()", "SIG"),
+        ("import os; os._exit(3)", "the code ended the process$"),
+        ("import ctypes; ctypes.string_at(0)", "the process crashed$"),
+        ("import os; os.abort()", "the process crashed$"),
         (
             "import os\nfor fd in range(3, 64):\n    try: os.close(fd)\n    except OSError: pass",
             "ended|hung",
