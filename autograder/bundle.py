@@ -19,14 +19,17 @@ HOUSE = ("autograder", "benchmarks", "book", "docs", "labs", "solutions", "tests
 HOUSE_FILES = (
     *LICENCES,
     ".ci/run",
+    ".dockerignore",
     ".gitattributes",
     ".gitignore",
     ".pre-commit-config.yaml",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "Dockerfile",
     "Makefile",
     "README.md",
     "bootstrap.py",
+    "container-seccomp.json",
     "pyproject.toml",
     "requirements.txt",
 )

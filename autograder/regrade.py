@@ -89,7 +89,7 @@ class Regrade:
         changes = [change for record in now for change in _changes(self.before, record)]
         replace(out / TABLE, _table(changes))
         self._kept.path.unlink(missing_ok=True)
-        yield f"regraded: {_count(changes, len(now))}; all of it in {out / TABLE}"
+        yield f"judged again: {_count(changes, len(now))}; all of it in {out / TABLE}"
         for name in dict.fromkeys(item.name for record in now for item in record.exercises):
             yield f"  {name}: {_summary([c for c in changes if c.exercise == name], len(now))}"
         for change in changes[:SHOWN]:

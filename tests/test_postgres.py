@@ -76,7 +76,7 @@ def submit(tmp_path: Path, *students: str) -> None:
         hand_in(tmp_path / "in", student, {NOTEBOOK: b""})
 
 
-def test_a_class_is_graded_resumed_and_regraded(
+def test_a_class_is_graded_and_judged_again(
     course: Course, tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     submit(tmp_path, "ada", "bob")

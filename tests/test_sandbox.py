@@ -854,7 +854,7 @@ def kill_fork_server() -> None:
     for server in sandbox._servers.values():
         outer = server._process.pid
         children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
+        os.kill(int(children[0]) if children else outer, signal.SIGKILL)
         server._process.wait()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import signal
@@ -274,8 +275,7 @@ def test_workers_that_are_not_like_us(
     assert "this machine 0.1" in error
     (tmp_path / "only_here.py").write_text("def get_ready(_): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
-    import only_here  # type: ignore[import-not-found]
-
+    only_here = importlib.import_module("only_here")
     monkeypatch.setattr(workers, "get_ready_alone", only_here.get_ready)
     run = options(course, tmp_path, scheduler=scheduler, isolate=False)
     assert grade.grade(run) == UNUSABLE

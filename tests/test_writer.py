@@ -96,7 +96,7 @@ def test_it_leaves_what_nbgraders_own_road_leaves(
     prepared: dict[str, Prepared],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Every table and every file, of a class, and when it is regraded after people graded."""
+    """Every table and every file, of a class, and when it is judged again after people graded."""
     names = ("theirs", "ours")
     courses = {name: course_with_due_date(tmp_path / name, toy_course) for name in names}
     shares = iter((0.5, 0.7))
