@@ -852,6 +852,8 @@ def test_a_course_below_a_visible_folder_is_covered(
 def kill_fork_server() -> None:
     """As the kernel does when the whole machine runs out of memory."""
     for server in sandbox._servers.values():
+        if server.has_ended():
+            continue
         outer = server._process.pid
         children = Path(f"/proc/{outer}/task/{outer}/children").read_text().split()
         os.kill(int(children[0]) if children else outer, signal.SIGKILL)
