@@ -33,7 +33,7 @@ class Outcome:
         room: where it was graded.
         code: the grader's exit code.
         said: what it wrote to its two outputs.
-        peak_bytes: the most memory that a process of the grader had in use.
+        peak_bytes: the most memory that the grader's own process, which writes, had in use.
         changed: what of the submissions it changed.
         visited: kinds of network by which somebody came to a door.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from pathlib import Path
 
@@ -13,8 +14,12 @@ survivor.CELL_SECONDS = 5.0  # here, since worker processes import this module t
 
 
 def main(folder: Path) -> int:
-    """Grade with small limits, so that attacks that reach them cost little."""
-    return grade(
+    """Grade with small limits, so that attacks that reach them cost little.
+
+    The most memory in use, in bytes, goes to the file ``peak``: of this process alone, since what
+    its children had in use includes students, who may fill their own limits.
+    """
+    code = grade(
         Options(
             lab=LAB,
             submissions=folder / "submissions",
@@ -26,6 +31,9 @@ def main(folder: Path) -> int:
             memory_limit=512,
         )
     )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    (folder / "peak").write_text(str(peak))
+    return code
 
 
 if __name__ == "__main__":
