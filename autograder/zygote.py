@@ -146,14 +146,17 @@ class _Server:
             for keeper in kept.values():
                 keeper.look()
             if self.requests in readable:
-                keeper = self._answer(shell)
-                kept[keeper.pid] = keeper
+                new = self._answer(shell)
+                if new is not None:
+                    kept[new.pid] = new
 
-    def _answer(self, shell: Any) -> Keeper:
-        """Fork what the next request asks for."""
+    def _answer(self, shell: Any) -> Keeper | None:
+        """Fork what the next request asks for; None if who asks has gone meanwhile."""
         connection, _ = self.requests.accept()
         with connection:
             raw, descriptors, _, _ = socket.recv_fds(connection, MAX_ORDER, 3)
+        if not raw:  # a worker that was killed before it said what it wanted
+            return None
         channel, lifeline, *group = descriptors
         line = socket.socket(fileno=lifeline)
         uid = next(self.uids)
@@ -211,8 +214,10 @@ def _warm_up() -> Any:
 
 
 def _use_huge_pages() -> None:
-    """Gather this process's memory in huge pages: a fork copies their tables in a quarter of the
-    time. Linux 6.1 or newer; elsewhere nothing changes."""
+    """Gather this process's memory in huge pages, whose tables a fork copies much faster.
+
+    Linux 6.1 or newer; elsewhere nothing changes.
+    """
     if sys.platform != "linux":
         return
     for line in Path("/proc/self/maps").read_text().splitlines():

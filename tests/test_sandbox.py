@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -905,6 +906,14 @@ def test_whose_shared_server_has_gone_starts_its_own(monkeypatch: pytest.MonkeyP
     student = Student({}, memory_limit=1024, cpu_seconds=60)
     assert run(student, "seen = 3") == 3
     student.close()
+
+
+def test_a_worker_that_is_killed_while_it_asks_ends_nobody_else(new_student: NewStudent) -> None:
+    student = new_student()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.connect(sandbox.share().path)
+    assert run(new_student(), "seen = 1") == 1
+    assert run(student, "seen = 2") == 2
 
 
 def test_what_a_notebook_does_to_modules_reaches_no_other(new_student: NewStudent) -> None:
