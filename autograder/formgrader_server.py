@@ -35,13 +35,27 @@ from autograder.notebook_pages import PageExporter, Resources
 NONCE = secrets.token_urlsafe(24)  # in no page that a student sees
 HANDLER = re.compile(r"""\son[a-z]+="([^"{}]+)\"""", re.IGNORECASE)
 MAX_ANSWER_BYTES = 256 << 20
-# In place of MathJax, for whose start nbgrader's script waits; and a word on what was not saved.
+# In place of MathJax, for whose start nbgrader's script waits; fields that take nothing until
+# nbgrader listens to them, which is when it has fetched what was given before and shows that in
+# place of whatever is typed there; and a word on what failed, until it is done after all.
 SCRIPT = """
 window.MathJax = {Hub: {Startup: {signal: {Interest: heard => heard("End")}}}};
+const lock = locked => {
+  $(".score, .extra-credit, .comment").prop("readonly", locked);
+  $(".scoring-buttons button").prop("disabled", locked);
+};
+const failed = new Set();
+$(() => lock(true));
+$(document).ajaxSuccess((event, answer, asked) => {
+  lock(!(formgrader.grades.loaded && formgrader.comments.loaded));
+  if (failed.delete(asked.url) && !failed.size) { $("#statusmessage").stop(true).hide(); }
+});
 $(document).ajaxError((event, answer, asked) => {
-  if (asked.type !== "PUT") { return; }
+  failed.add(asked.url);
+  const [what, then] = asked.type === "GET"
+    ? ["NOT LOADED", "Load this page again"] : ["NOT SAVED", "Change the field again"];
   $("#statusmessage").stop(true).css({color: "#a00", opacity: 1}).show().text(
-    "NOT SAVED: the gradebook is busy or out of reach. Change the field again in a moment.");
+    `${what}: the gradebook is busy or out of reach. ${then} in a moment.`);
 });
 """
 

@@ -323,6 +323,27 @@ def test_a_gradebook_that_was_busy_is_said_and_not_for_ever(room: Room, looking:
     expect(page.locator("#statusmessage")).to_contain_text("NOT SAVED")
     page.unroute("**/api/grade/*")
     save(page, "#test-softmax", "")
+    expect(page.locator("#statusmessage")).to_be_hidden()
+
+
+def test_no_field_takes_what_would_be_lost(room: Room, looking: Looking) -> None:
+    """nbgrader puts what it fetches in place of what was typed before."""
+    page, _ = looking()
+    held: list[Route] = []
+    page.route("**/api/grades*", lambda route: held.append(route))
+    with page.expect_response("**/api/comments*"):
+        page.goto(room.submission("ada"))
+    field, buttons = page.locator("#test-softmax"), page.locator(".scoring-buttons button")
+    field.press("1")
+    expect(field).to_have_value("")
+    expect(page.locator(f"#{QUESTION}-comment")).not_to_be_editable()
+    expect(buttons.locator("visible=true").first).to_be_disabled()
+    held[0].fulfill(status=500)
+    expect(page.locator("#statusmessage")).to_contain_text("NOT LOADED")
+    page.unroute("**/api/grades*")
+    page.reload()
+    save(page, "#test-softmax", "1")
+    save(page, "#test-softmax", "")
 
 
 # -- what a hostile notebook may do --------------------------------------------------------------
