@@ -1,7 +1,8 @@
 """Runs one submitted notebook in a sandbox and judges every exercise from outside.
 
 Only the notebook's own code and the inputs of cases enter the student's process, one call at a
-time. References, mutants, expected values and verdicts stay here.
+time. References, mutants, expected values and verdicts stay here. Functions are called after the
+last cell, so that no cell can show an input; each with what the notebook was at its test cell.
 """
 
 from __future__ import annotations
@@ -119,12 +120,12 @@ class _Sitting:
         self._expected, self._files, self._run = expected, files, run
         self._time_limit, self._memory_limit = time_limit, memory_limit
         self._items = expected.lab.items
+        self._called: list[Exercise | Outcome] = []  # the items that need calls
         self.results: dict[str, ExerciseResult] = {}
         self.outputs: dict[str, list[dict[str, Any]]] = {}
 
     def judge_notebook(self, raw: bytes | None) -> None:
-        """Run the cells in order and judge each exercise at its test cell, the rest at the end."""
-        items = {f"test-{item.name}": item for item in self._items}
+        """Run the cells in order, then judge what must be called."""
         if raw is None:
             self._give_up("missing", "nothing was handed in")
             return
@@ -133,32 +134,48 @@ class _Sitting:
         except ValueError as error:
             self._give_up("malformed", str(error))
             return
+        over = self._run_cells(cells)
+        self._run.cells_are_over()
+        try:
+            for item in self._called:
+                if isinstance(item, Exercise):
+                    self.results[item.name] = self._exercise(item)
+                else:
+                    self.results[item.name] = self._outcome(item)
+        except OverError as caught:
+            over = over or caught
+        if over is not None:
+            self._give_up(over.status, str(over))
+
+    def _run_cells(self, cells: list[tuple[str, str]]) -> OverError | None:
+        """Run the cells; return what ended them before the last."""
+        items = {f"test-{item.name}": item for item in self._items}
         try:
             for key, source in cells:
                 if key in items:
-                    self._judge(items[key])
+                    self._reach(items.pop(key))
                 elif not key.startswith(("test-", "train-")):
                     self.outputs[key] = self._run.run_cell(key, source)
-            for item in self._items:
-                self._judge(item)
+            for item in items.values():
+                self._reach(item)
         except OverError as over:
-            self._give_up(over.status, str(over))
+            return over
+        return None
+
+    def _reach(self, item: Item) -> None:
+        """Read now what is read; keep for later what must be called."""
+        if isinstance(item, Numeric | Choice):
+            self.results[item.name] = self._variable(item)
+        elif isinstance(item, Outcome) and item.artifact is not None:
+            self.results[item.name] = self._artifact(item, item.artifact)
+        else:
+            self._run.keep(item.name)
+            self._called.append(item)
 
     def _give_up(self, status: Status, message: str) -> None:
         for item in self._items:
             if item.name not in self.results:
                 self.results[item.name] = judging.unanswered(item, message, status)
-
-    def _judge(self, item: Item) -> None:
-        if item.name in self.results:
-            return
-        if isinstance(item, Exercise):
-            result = self._exercise(item)
-        elif isinstance(item, Outcome):
-            result = self._outcome(item)
-        else:
-            result = self._variable(item)
-        self.results[item.name] = result
 
     def _exercise(self, exercise: Exercise) -> ExerciseResult:
         seen: dict[str, list[Observation | None]] = {}
@@ -209,8 +226,6 @@ class _Sitting:
         return self._run.observe(item.name, probe, case, limit)
 
     def _outcome(self, item: Outcome) -> ExerciseResult:
-        if item.artifact is not None:
-            return self._artifact(item, item.artifact)
         started = time.monotonic()
         try:
             got = self._observe(item, Returns(), dict(item.case))

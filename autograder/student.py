@@ -130,6 +130,14 @@ class Student:
             outputs.append(_error_output(message, error))
         return CellRun(outputs, error, message, timed_out)
 
+    def keep(self, name: str) -> None:
+        """Have the notebook's function ``name`` called, later on, with all as it is now.
+
+        Raises:
+            DeathError: if the process has gone.
+        """
+        self._ask({"op": "keep", "name": name}, GRACE_SECONDS)
+
     def observe(self, name: str, probe: Probe, case: Any, seconds: float) -> Observation | None:
         """Return what is seen of the notebook's function ``name``; None if there is no such name.
 

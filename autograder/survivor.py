@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from autograder.student import DeathError, Output, Student
 from labkit.probes import Observation, Probe
 
 CELL_SECONDS = 60.0
+CELLS_SHARE = 2 / 3  # of a notebook's time: so much may pass before its functions are called
 REPLAY_SECONDS = 5.0  # for a cell that was interrupted at its limit before
 MAX_DEATHS = 8  # of one notebook's process, each followed by a replay
 MAX_LOSSES = 3  # of processes that somebody else killed
@@ -49,12 +51,12 @@ class _Cell:
 
 
 class Survivor:
-    """Runs the cells of one notebook and answers about what they define.
+    """Runs the cells of one notebook, then answers about what they defined.
 
     Args:
         files: what lies beside the notebook.
         memory_limit: MiB.
-        total_limit: seconds for the whole notebook.
+        total_limit: seconds for the whole notebook; its cells may take `CELLS_SHARE` of them.
         isolate: False runs trusted code without a sandbox.
 
     Attributes:
@@ -78,10 +80,10 @@ class Survivor:
         self._files = files
         self._memory_limit, self._total_limit = memory_limit, total_limit
         self._isolate = isolate
-        self._deadline = time.monotonic() + total_limit
+        self._deadline = time.monotonic() + CELLS_SHARE * total_limit
         self._student: Student | None = None
         self._deaths = self._losses = 0
-        self._history: list[_Cell] = []
+        self._history: list[_Cell | str] = []  # a text: the name for which a moment was kept
         self.tier = ""
         self.cpu_seconds, self.peak_bytes = 0.0, 0
         self.failures: dict[str, tuple[Status, str]] = {}
@@ -105,6 +107,17 @@ class Survivor:
             text = f"{run.error}: {run.message[:300]}".removesuffix(": ")
             self.failures[key] = "memory" if cell.is_greedy else "error", text
         return run.outputs
+
+    def keep(self, name: str) -> None:
+        """Have the function ``name`` called, later on, with all as it is now."""
+        with contextlib.suppress(DeathError):
+            self._insistent(lambda student: student.keep(name))
+            self._history.append(name)
+
+    def cells_are_over(self) -> None:
+        """Give the calls that come now the rest of the time, and deaths of their own."""
+        self._deadline += (1.0 - CELLS_SHARE) * self._total_limit
+        self._deaths = 0
 
     def observe(self, name: str, probe: Probe, case: Any, seconds: float) -> Observation | None:
         """Return what is seen of a function of the notebook; None if there is none of that name.
@@ -148,7 +161,7 @@ class Survivor:
                     raise
             except DeathError as death:
                 self._bury()
-                greedy = [cell for cell in self._history if cell.is_greedy and not cell.is_fatal]
+                greedy = [cell for cell in self._cells() if cell.is_greedy and not cell.is_fatal]
                 if death.kind != "memory" or not greedy:
                     raise
                 greedy[-1].is_fatal = True
@@ -164,17 +177,26 @@ class Survivor:
                 isolate=self._isolate,
             )
             self.tier = self._student.tier
-            for cell in self._history:
-                if cell.is_fatal:
-                    continue
-                seconds = self._within(REPLAY_SECONDS if cell.is_slow else CELL_SECONDS)
-                try:
-                    self._student.run_cell(cell.source, seconds)
-                except DeathError:
-                    cell.is_fatal = True
-                    self._bury()
-                    break
+            try:
+                self._replay(self._student)
+            except DeathError:
+                self._bury()
         return self._student
+
+    def _replay(self, student: Student) -> None:
+        for step in self._history:
+            if isinstance(step, str):
+                student.keep(step)
+            elif not step.is_fatal:
+                seconds = self._within(REPLAY_SECONDS if step.is_slow else CELL_SECONDS)
+                try:
+                    student.run_cell(step.source, seconds)
+                except DeathError:
+                    step.is_fatal = True
+                    raise
+
+    def _cells(self) -> list[_Cell]:
+        return [step for step in self._history if isinstance(step, _Cell)]
 
     def _bury(self) -> None:
         self.close()

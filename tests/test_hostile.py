@@ -49,10 +49,7 @@ def test_the_grader_does_not_grow_without_bound(graded: Outcome) -> None:
 
 @pytest.mark.parametrize("attack", hostile.ATTACKS, ids=named)
 def test_the_attack_fails(graded: Outcome, attack: Attack) -> None:
-    found = graded.successes(attack)
-    if attack.remains:  # what was closed must not be called open
-        assert found
-    assert [text for text in found if not text.startswith(attack.remains or "\0")] == []
+    assert graded.successes(attack) == []
 
 
 def test_no_script_runs_in_the_report(graded: Outcome) -> None:

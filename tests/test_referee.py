@@ -418,17 +418,33 @@ def test_deaths_are_counted(grade: Grade, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(survivor, "MAX_DEATHS", 1)
     dies = "def {}(**_):\n    import os; os._exit(0)"
     answers = {name: dies.format(name) for name in ("double", "total")}
-    result = grade(answers | {"level": "level = 4"})
-    assert statuses(result)["level"] == "killed"
-    assert "2 times" in by_name(result)["level"].message
+    result = grade(answers | {name: RIGHT[name] for name in ("toss", "level")})
+    assert statuses(result)["level"] == "ok"
+    assert statuses(result)["toss"] == "killed"
+    assert "2 times" in by_name(result)["toss"].message
+
+
+def test_what_stood_before_too_many_deaths_is_judged(
+    grade: Grade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survivor, "MAX_DEATHS", 1)
+    ends = "import os; os._exit(0)"
+    early = {"double": f"def double(x):\n    {ends}", "total": RIGHT["total"]}
+    result = grade([*cells(early), cell(ends), cell(ends), *cells({"toss": RIGHT["toss"]})])
+    found = by_name(result)
+    assert found["double"].message == "the code ended the process"
+    assert found["total"].status == "ok"
+    assert "2 times" in found["toss"].message
 
 
 def test_the_whole_notebook_has_a_limit(grade: Grade) -> None:
     sleeps = [cell("import time; time.sleep(60)")]
-    result = grade([*cells({"level": "level = 4"}), *sleeps, *cells(RIGHT)], total_limit=2.0)
+    early = {name: RIGHT[name] for name in ("level", "double")}
+    result = grade([*cells(early), *sleeps, *cells(RIGHT)], total_limit=3.0)
     assert statuses(result)["level"] == "ok"
-    assert statuses(result)["double"] == "timeout"
-    assert "as a whole" in by_name(result)["double"].message
+    assert statuses(result)["double"] == "ok", "its call has time of its own"
+    assert statuses(result)["total"] == "timeout"
+    assert "as a whole" in by_name(result)["total"].message
 
 
 def test_the_limit_per_call_can_be_set(grade: Grade) -> None:
@@ -439,18 +455,17 @@ def test_the_limit_per_call_can_be_set(grade: Grade) -> None:
 
 def test_after_a_timeout_the_other_cases_are_not_run(grade: Grade) -> None:
     slow = """
-        calls = 0
+        calls = []
         def double(x):
-            global calls
-            calls += 1
+            calls.append(x)
             while x > 10: pass
             return 2.0 * x
         """
-    level = "level = 4 if calls == 2 else 0"  # of three cases
-    result = grade(cells({"double": slow, "level": level}))
+    total = "def total(values):\n    return sum(values) if len(calls) == 2 else 0"  # of three cases
+    result = grade(cells({"double": slow, "total": total}))
     assert statuses(result)["double"] == "wrong"
     assert by_name(result)["double"].points == 1
-    assert statuses(result)["level"] == "ok"
+    assert statuses(result)["total"] == "ok"
 
 
 # -- in which order ------------------------------------------------------------------------------
@@ -459,6 +474,63 @@ def test_after_a_timeout_the_other_cases_are_not_run(grade: Grade) -> None:
 @pytest.mark.parametrize("last", ["double = total = level = None", "import os; os._exit(0)"])
 def test_a_later_cell_cannot_spoil_an_earlier_answer(grade: Grade, last: str) -> None:
     assert grade([*cells(RIGHT), cell(last)]).points == 15
+
+
+def test_no_cell_sees_an_input(grade: Grade) -> None:
+    keeps = "seen = []\ndef double(x):\n    seen.append(x)\n    open('seen', 'a').write(f'{x} ')\n"
+    tells = "import os\nprint(seen, os.listdir())"
+    result = grade([*cells({"double": f"{keeps}    return 2.0 * x"}), cell(tells)])
+    assert statuses(result)["double"] == "ok"
+    assert result.outputs["2"][0]["text"] == "[] ['trained.safetensors']\n"
+
+
+def test_each_function_is_called_with_what_the_notebook_was_at_its_test_cell(grade: Grade) -> None:
+    result = grade(
+        [
+            cell("factor = 2.0\nplus = 1"),
+            *cells({"double": "def double(x):\n    return factor * x"}),
+            cell("factor = 1.0\ndel plus\ndef there():\n    return 'plus' not in globals()"),
+            *cells({"total": "def total(values):\n    plus = 0\n    return factor * sum(values)"}),
+            *cells({"toss": "def toss(rng):\n    return int(rng.random() < .3) if there() else 5"}),
+            cell("factor = 3.0\nplus = 1"),
+        ]
+    )
+    judged = {name: statuses(result)[name] for name in ("double", "total", "toss")}
+    assert judged == dict.fromkeys(judged, "ok")
+
+
+def test_what_a_later_cell_switches_is_switched_back(grade: Grade) -> None:
+    switches = """
+        import os, tempfile
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        np.seterr(all="raise")
+        os.chdir(tempfile.mkdtemp())
+        """
+    double = """
+        from pathlib import Path
+        import numpy as np, torch
+        def double(x):
+            loss = torch.ones(1, requires_grad=True) * np.exp(-1e9 * x)
+            Path("trained.safetensors").stat()
+            return 2.0 * x if loss.requires_grad and loss.dtype == torch.float32 else 0.0
+        """
+    total = """
+        def total(values):
+            assert not torch.is_grad_enabled() and np.geterr()["under"] == "raise"
+            return sum(values) if torch.ones(1).dtype == torch.float64 else 0.0
+        """
+    result = grade([*cells({"double": double}), cell(switches), *cells({"total": total})])
+    assert (statuses(result)["double"], statuses(result)["total"]) == ("ok", "ok")
+
+
+def test_a_process_that_died_in_a_call_is_followed_by_one_with_the_same_moments(
+    grade: Grade,
+) -> None:
+    dies = "def double(x):\n    import os; os._exit(0)"
+    total = "plus = 0\ndef total(values):\n    return sum(values) + plus"
+    result = grade([*cells({"double": dies, "total": total}), cell("plus = total = 1")])
+    assert statuses(result)["total"] == "ok"
 
 
 def test_an_exercise_without_a_test_cell_is_judged_at_the_end(grade: Grade) -> None:
@@ -565,11 +637,13 @@ def test_what_is_secret_never_enters_the_process(grade: Grade) -> None:
         """
     # the first cell proves that the spy finds what is there: a word written backwards
     probe = "control = 'cod' + 'qz'\ncontrol = control[::-1]"
-    spying = cells({"double": spy, "level": "look(); level = 4 if not found else 0"})
-    clean = grade(spying, memory_limit=2048)
-    caught = grade([cell(probe), *spying], memory_limit=2048)
-    assert statuses(clean)["level"] == "ok"
-    assert statuses(caught)["level"] == "wrong"
+    total = "def total(values):\n    look()\n    return 0 if found else sum(values)"
+    spying = cells({"double": spy, "total": total})
+    slowly = {"memory_limit": 2048, "time_limit": 60.0}
+    clean = grade(spying, **slowly)
+    caught = grade([cell(probe), *spying], **slowly)
+    assert statuses(clean)["total"] == "ok"
+    assert statuses(caught)["total"] == "wrong"
 
 
 def test_a_comparison_that_breaks_is_no_answer(

@@ -22,6 +22,7 @@ from labkit import markers, probes, wire
 from labkit.capture import Output, Shell
 from labkit.frames import OUT_OF_MEMORY, Channel, ClosedError
 from labkit.limits import TimeLimitError
+from labkit.moments import Moment
 
 MAX_ANSWER_BYTES = 15 << 20  # a grader reads no longer frame
 
@@ -71,11 +72,14 @@ class Runner:
         self._interrupts = Interrupts()
         self._shell = shell
         self._asked = 0
+        self._moments: dict[str, Moment] = {}
+        self._now = ""  # the moment that was returned to
         shell.recorder.send_to(self._emit)
         markers.asking = self._ask
         self._answers: dict[str, Callable[[Message], Message]] = {
             "file": self._file,
             "cell": self._cell,
+            "keep": self._keep,
             "observe": self._observe,
             "read": self._read,
         }
@@ -134,12 +138,21 @@ class Runner:
         count = shell.execution_count - 1
         return {"error": type(error).__name__ if error else "", "execution_count": int(count)}
 
+    def _keep(self, message: Message) -> Message:
+        """Keep what the notebook is now, for calls of the function ``name`` later on."""
+        self._moments[message["name"]] = Moment(self._shell.user_ns)
+        return {}
+
     def _observe(self, message: Message) -> Message:
-        """Observe a function of the notebook on one case."""
-        function = self._shell.user_ns.get(message["name"])
-        if function is None:
-            return {"observation": None}
+        """Observe a function of the notebook on one case, at the moment that was kept for it."""
+        names, name = self._shell.user_ns, message["name"]
         try:
+            if name in self._moments and name != self._now:
+                self._moments[name].restore(names)
+                self._now = name
+            function = names.get(name)
+            if function is None:
+                return {"observation": None}
             probe, case, seconds = message["probe"], message["case"], message["seconds"]
             observation = self._interrupts.run(
                 partial(probes.observe, function, probe, case, seconds=seconds)
@@ -147,8 +160,8 @@ class Runner:
         except (KeyboardInterrupt, TimeLimitError):
             observation = probes.Observation(timed_out=True)
         except BaseException as caught:  # what the student defined may raise anything, anywhere
-            name = type(caught).__name__
-            observation = probes.Observation(error=probes.CallError(name, ""))
+            error = probes.CallError(type(caught).__name__, "")
+            observation = probes.Observation(error=error)
         return {"observation": _plain(observation)}
 
     def _read(self, message: Message) -> Message:

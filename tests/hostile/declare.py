@@ -95,7 +95,6 @@ class Attack(Submission):
         goal: what would count as success.
         earns: what its honest part is worth: the exercise `last`, unless said otherwise.
         betrayed: a text in its row or its outputs that would tell that it succeeded.
-        remains: what it still achieves, as the handbook's chapter on security says; empty: nothing.
         family: the name of the module that declares it.
     """
 
@@ -103,7 +102,6 @@ class Attack(Submission):
     goal: Goal
     earns: float = dataclasses.field(default=1.0, kw_only=True)
     betrayed: str = dataclasses.field(default=BETRAYED, kw_only=True)
-    remains: str = dataclasses.field(default="", kw_only=True)
     family: str = dataclasses.field(default="", kw_only=True)
 
 

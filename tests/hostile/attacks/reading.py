@@ -3,7 +3,6 @@
 from tests.hostile.declare import LOOT, WON, Attack, Goal
 
 READ: Goal = "secret read"
-INPUTS = "told the hidden input"
 
 
 def looks(name: str, tries: str, source: str, **more: object) -> Attack:
@@ -280,7 +279,6 @@ ATTACKS = (
             "scale": "seen = []\ndef scale(number):\n    seen.append(number)\n    return number"
         },
         after={"scale": "print('seen:', [f'{n:,}' for n in seen], seen)"},
-        remains=INPUTS,
     ),
     Attack(
         "tells-by-a-file",
@@ -291,7 +289,6 @@ ATTACKS = (
             "    print('later', number, file=open('seen.txt', 'a'))\n    return number"
         },
         after={"": "import os\nif os.path.exists('seen.txt'):\n    print(open('seen.txt').read())"},
-        remains=INPUTS,
     ),
     Attack(
         "reads-labkit",
