@@ -1,4 +1,4 @@
-"""What every test may use: the `needs` marker and the fixtures around a real browser."""
+"""What every test may use: the `needs` marker and the fixtures that files share."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ import pytest
 from tests import needs
 from tests.browser import browser, page, report, site
 from tests.grading import course, toy_cases, toy_course, toy_lab
+from tests.sandboxed import new_student, student
 
 __all__ = [
     "browser",
     "course",
+    "new_student",
     "page",
     "report",
     "site",
+    "student",
     "toy_cases",
     "toy_course",
     "toy_lab",
