@@ -61,7 +61,7 @@ def _add_lab(options: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file: 0 if it is there, 2 if it can't be, with a sentence on stderr."""
-    from autograder import exporters, gradescope, marks
+    from autograder import exporters, gradescope, late, marks
     from autograder.course import Course, CourseError
 
     if arguments.format == "gradescope":
@@ -83,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         course = Course(arguments.course, arguments.db_url)
         if arguments.db_url is None and not (course.root / "gradebook.db").is_file():
             raise marks.ExportError(f"{course.root} has no gradebook yet: grade a class first")
+        late.work_out(course, arguments.lab)
         with course.gradebook() as gradebook:
             notes = plugin.write(gradebook)
     except (marks.ExportError, CourseError) as error:

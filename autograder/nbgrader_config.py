@@ -7,6 +7,7 @@ to it (late penalties, exporters), which `grade` obeys too.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,8 @@ def configure(c: Any, course: Path) -> None:
     """
     from autograder.release import release_config
 
+    if str(course) not in sys.path:  # where nbgrader's own commands find an instructor's plugins
+        sys.path.append(str(course))
     c.merge(release_config())
     c.CourseDirectory.root = str(course)
     if url := os.environ.get(DB_URL):

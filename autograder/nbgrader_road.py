@@ -6,6 +6,7 @@ They are put in place by configuration (see `autograder.nbgrader_config`), so th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import stat
@@ -108,19 +109,64 @@ class RefereeExecute(NbGraderPreprocessor):  # type: ignore[misc]
 
 
 class SaveRefereeGrades(SaveAutoGrades):  # type: ignore[misc]
-    """Records nbgrader's reading of the verdicts, and insists that it is the referee's score."""
+    """Records nbgrader's reading of the verdicts, and insists that it is the referee's score.
+
+    nbgrader asks for another look at whatever a person has graded. Here the look holds while
+    nothing changed that it was about; `remember` says what that was.
+    """
+
+    remembered: ClassVar[dict[tuple[str, str], str]] = {}
+
+    @classmethod
+    def remember(cls, student_id: str, lab: str, graded: Path) -> None:
+        """Keep a student's notebook as it was graded last, before it is graded again.
+
+        Args:
+            graded: the folder that holds it, if there is one.
+        """
+        cls.remembered.pop((student_id, lab), None)
+        with contextlib.suppress(FileNotFoundError):
+            cls.remembered[student_id, lab] = (graded / f"{lab}.ipynb").read_text("utf-8")
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        told = resources["nbgrader"]
+        self._last = self.remembered.pop((told["student"], told["assignment"]), None)
+        self._nb = nb
+        made: tuple[NotebookNode, Resources] = super().preprocess(nb, resources)
+        return made
 
     def _add_score(self, cell: NotebookNode, resources: Resources) -> None:
-        super()._add_score(cell, resources)
-        name = exercise_of(cell)
-        if name is None:
-            return
-        judged = resources["referee"]
-        recorded = self.gradebook.find_grade(
+        grade = self.gradebook.find_grade(
             cell.metadata.nbgrader.grade_id, self.notebook_id, self.assignment_id, self.student_id
-        ).auto_score
-        if recorded != judged.get(name, 0.0):
-            raise RuntimeError(f"{name}: recorded {recorded}, but judged {judged.get(name)}")
+        )
+        before, looked_at = grade.auto_score, not grade.needs_manual_grade
+        super()._add_score(cell, resources)
+        if grade.needs_manual_grade and looked_at and grade.auto_score == before:
+            grade.needs_manual_grade = not self._as_before(cell)
+            self.gradebook.db.commit()
+        name, judged = exercise_of(cell), resources["referee"]
+        if name is not None and grade.auto_score != judged.get(name, 0.0):
+            raise RuntimeError(
+                f"{name}: recorded {grade.auto_score}, but judged {judged.get(name)}"
+            )
+
+    def _as_before(self, cell: NotebookNode) -> bool:
+        """Whether what a person looked at is the same: an answer, or for a test all the code."""
+        if self._last is None:
+            return False
+        last = nbformat.reads(self._last, as_version=4)  # type: ignore[no-untyped-call]
+        return _looked_at(last, cell) == _looked_at(self._nb, cell)
+
+
+def _looked_at(nb: NotebookNode, graded: NotebookNode) -> list[tuple[str, float | None]]:
+    """What a person who grades a cell goes by: sources, and the points that there are."""
+    name = graded.metadata.nbgrader.grade_id
+    return [
+        (cell.source, cell.metadata.nbgrader.points if is_it else None)
+        for cell in nb.cells
+        if (is_it := cell.metadata.get("nbgrader", {}).get("grade_id") == name)
+        or (cell.cell_type == graded.cell_type == "code")
+    ]
 
 
 def _same_cells(one: NotebookNode, other: NotebookNode) -> bool:

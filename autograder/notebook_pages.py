@@ -61,6 +61,7 @@ div.output_area pre, .rendered_html pre { overflow-x: auto; }
 </style>"""
 FONT = re.compile(r"@font-face\s*\{[^}]*\}")  # Bootstrap's, which lie beside it on a server
 MODEL_ANSWER = "<details><summary><b>Model answer</b></summary>{}</details>"
+SCORE = re.compile(r"<h4>[^<]* \(Score: [-\d.]+ / [\d.]+")
 CONTENTS = re.compile(r'(<a href="#(?:test-)?([^"]+)">)(?:Test cell|Coding free-response)</a>')
 
 
@@ -218,6 +219,8 @@ class FeedbackExporter(PageExporter):
         page = page.replace("<html>", '<html lang="en">', 1)
         page = page.replace(CHARSET, f"{CHARSET}\n{HEAD}", 1)
         page = CONTENTS.sub(r"\1<code>\2</code></a>", page)
+        if penalty := made.get("nbgrader", {}).get("late_penalty", 0):
+            page = SCORE.sub(rf"\g<0>, {penalty:.4g} taken off for coming late", page, count=1)
         for grade_id in made.get("waiting", ()):
             place = re.compile(
                 rf'(<a (?:href="#|name="){re.escape(grade_id)}">(?:Written response)?</a>[^#]*?)'

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from autograder import preflight, report
+from autograder import late, preflight, report
 from autograder.collect import Files, RefusedError, Submission, bad_id, printable
 from autograder.course import Course, CourseError
 from autograder.discover import Outline
@@ -221,20 +221,22 @@ class Run:
         """Write grades.csv and report.html over all that is recorded, and say where they are."""
         if not self.records:
             return
+        late.work_out(self.course, self.options.lab)
         scores = self.course.scores(self.options.lab)
         penalties = self.course.late_penalties(self.options.lab)
         for name, record in self.records.items():
-            self.records[name] = dataclasses.replace(record, late_penalty=penalties.get(name, 0.0))
-        self.journal.rewrite(self.records.values())
-        records = [with_gradebook(r, scores.get(r.student_id, {})) for r in self.records.values()]
+            self.records[name] = dataclasses.replace(
+                with_gradebook(record, scores.get(name, {})), late_penalty=penalties.get(name, 0.0)
+            )
+        records = list(self.records.values())
+        self.journal.rewrite(records)
         # comparing a class takes seconds: not while somebody waits for the program to stop
         report.write(self.options.out, records, None if self.stop.is_set() else self.course)
         done = [record for record in records if record.student_id in wanted]
         said = ", ".join(f"{count} {status}" for status, count in self._counts().items())
         print(f"{len(done)} of {len(wanted)} students graded" + (f" ({said})" if said else ""))
-        late = sum(record.late_penalty > 0 for record in done)
-        if late:
-            print(f"{late} came late: their penalties are in the gradebook and results.jsonl")
+        if came_late := sum(record.late_penalty > 0 for record in done):
+            print(f"{came_late} came late: their penalties are in report.html and results.jsonl")
         stale = sum(record.checks != self.assignment.checks for record in done)
         if stale:
             print(f"{stale} were judged by earlier checks: --regrade judges them again")

@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the tables and pages again; return the exit code."""
+    from autograder import late
     from autograder.course import Course, CourseError
 
     records = Journal(arguments.out / "results.jsonl").read()
@@ -68,10 +69,19 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         course = Course(arguments.course, arguments.db_url)
         scores = course.scores(arguments.lab)
+        late.work_out(course, arguments.lab)
+        penalties = course.late_penalties(arguments.lab)
     except CourseError as error:
-        print(f"{error}; points that people gave are left out", file=sys.stderr)
-        scores = {}
-    graded = [with_gradebook(record, scores.get(record.student_id, {})) for record in ours]
+        print(f"{error}; points that people gave since are left out", file=sys.stderr)
+        graded = ours
+    else:
+        graded = [
+            dataclasses.replace(
+                with_gradebook(record, scores.get(record.student_id, {})),
+                late_penalty=penalties.get(record.student_id, 0.0),
+            )
+            for record in ours
+        ]
     for path in write(arguments.out, graded, course):
         print(path)
     return 0
@@ -126,6 +136,8 @@ def render(
     names = [item.name for item in analysis.items if not item.written]
     questions = [item.name for item in analysis.items if item.written]
     weighed = any(record.peak_bytes for record in records)
+    late = any(record.late_penalty for record in records)
+    columns = ["points", *(["late"] if late else []), "seconds", *(["MiB"] if weighed else [])]
     return pages.render(
         "report.html",
         title=f"Class report: {lab}",
@@ -148,8 +160,8 @@ def render(
         heaviest=_heaviest(records),
         tiers=_tiers(records),
         anchors=anchors,
-        columns=["points", "seconds", *(["MiB"] if weighed else []), *names, *questions],
-        students=[_student(record, names, questions, weighed) for record in records],
+        columns=[*columns, *names, *questions],
+        students=[_student(record, names, questions, columns) for record in records],
         feedback={
             student: f"feedback/{quote(student, safe='')}/{quote(lab, safe='')}.html"
             for student in feedback
@@ -334,18 +346,20 @@ def _tiers(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def _student(
-    record: Record, names: list[str], questions: list[str], weighed: bool
+    record: Record, names: list[str], questions: list[str], columns: list[str]
 ) -> dict[str, Any]:
     results = {item.name: item for item in record.exercises}
     written = {item.name: item for item in record.written}
     mib = record.peak_bytes / MIB
     shade = "" if record.status == "ok" else SHADE[record.status]
-    cells = [
-        _cell(f"{record.points:.2f}", record.points, shade, record.reason[:120]),
-        _cell(f"{record.seconds:.1f}" if record.seconds else "", record.seconds),
-    ]
-    if weighed:
-        cells.append(_cell(f"{mib:.0f}" if mib else "", mib))
+    penalty = record.late_penalty
+    known = {
+        "points": _cell(f"{record.points:.2f}", record.points, shade, record.reason[:120]),
+        "late": _cell(f"−{penalty:.2f}" if penalty else "", -penalty),
+        "seconds": _cell(f"{record.seconds:.1f}" if record.seconds else "", record.seconds),
+        "MiB": _cell(f"{mib:.0f}" if mib else "", mib),
+    }
+    cells = [known[name] for name in columns]
     for name in names:
         item = results.get(name)
         if item is None:

@@ -13,7 +13,7 @@ from nbgrader.converters.base import NbGraderException
 from autograder.converters import AutogradePrepared, FeedbackFromMemory, OneByOne
 from autograder.course import Course, CourseError, last_line, quiet
 from autograder.gradebook import Lookup, OneSession
-from autograder.nbgrader_road import Ahead, RefereeExecute
+from autograder.nbgrader_road import Ahead, RefereeExecute, SaveRefereeGrades
 from autograder.preflight import Prepared
 from autograder.results import SubmissionResult
 from autograder.staging import PREPARED, Staging, replace_folder
@@ -58,6 +58,7 @@ class Writer:
         """
         notes = (prepared.reason, *prepared.notes) if prepared.reason else prepared.notes
         RefereeExecute.ahead[student_id, self.lab] = Ahead(prepared.notebook, result, notes)
+        SaveRefereeGrades.remember(student_id, self.lab, self._autograde.place(student_id))
         for converter in self._converters:
             self._waiting.folder(converter.waiting(student_id), converter.place(student_id))
         try:

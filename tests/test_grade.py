@@ -18,7 +18,16 @@ from typing import Any
 import pytest
 from nbgrader.api import Gradebook
 
-from autograder import __main__, grade, nbgrader_config, pools, preflight, sandbox, workers
+from autograder import (
+    __main__,
+    formgrader_worker,
+    grade,
+    nbgrader_config,
+    pools,
+    preflight,
+    sandbox,
+    workers,
+)
 from autograder.collect import Files
 from autograder.course import Course
 from autograder.discover import LoadedLab
@@ -224,6 +233,51 @@ def test_regrade_judges_everybody_again_and_keeps_what_people_gave(
     assert course.seed == seed
 
 
+def rewrite(submitted: Path, kind: str, old: str, new: str) -> None:
+    """Replace a text in a submitted notebook's cells of a kind."""
+    path = submitted / NOTEBOOK
+    tree = json.loads(path.read_text("utf-8"))
+    sources = [cell for cell in tree["cells"] if cell["cell_type"] == kind]
+    found = [cell for cell in sources if old in "".join(cell["source"])]
+    for cell in found:
+        cell["source"] = "".join(cell["source"]).replace(old, new)
+    assert found
+    path.write_text(json.dumps(tree), "utf-8")
+
+
+def test_a_persons_look_holds_until_what_was_looked_at_changes(
+    course: Course, tmp_path: Path, judge: FakeJudge, submit: Submit
+) -> None:
+    submitted = submit("ada")
+    again = options(course, tmp_path, regrade=True)
+
+    def graded(name: str, *, look: bool = False) -> bool:
+        with Gradebook(course.db_url) as gradebook:
+            given = gradebook.find_grade(name, LAB, LAB, "ada")
+            if look:
+                given.manual_score, given.needs_manual_grade = 1.5, False
+                gradebook.db.commit()
+            return not given.needs_manual_grade
+
+    assert grade.grade(again) == OK
+    assert not graded(QUESTION)
+    assert graded(QUESTION, look=True) and graded("test-softmax", look=True)
+    assert grade.grade(again) == OK
+    assert graded(QUESTION) and graded("test-softmax")
+    judge.points = 0.5
+    assert grade.grade(again) == OK
+    assert graded(QUESTION) and not graded("test-softmax")
+    graded("test-softmax", look=True)
+    rewrite(submitted, "markdown", "reward", "prize")
+    for _ in range(2):
+        assert grade.grade(again) == OK
+        assert graded("test-softmax") and not graded(QUESTION)
+    graded(QUESTION, look=True)
+    rewrite(submitted, "code", "return", "return  ")
+    assert grade.grade(again) == OK
+    assert graded(QUESTION) and not graded("test-softmax")
+
+
 def test_a_gradebook_that_says_something_else_is_put_right(
     course: Course, tmp_path: Path, judge: FakeJudge, submit: Submit
 ) -> None:
@@ -344,6 +398,65 @@ def test_nbgraders_settings_of_the_course_are_obeyed(
             for s in ("ada", "bob", "cy")
         }
     assert penalties == {"ada": None, "bob": 11.0, "cy": None}
+
+
+RULE = """
+from nbgrader.plugins import BasePlugin
+
+class Half(BasePlugin):
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        return score / 2
+"""
+
+
+def test_penalties_follow_what_people_grade_and_where_the_due_date_goes(
+    course: Course,
+    tmp_path: Path,
+    judge: FakeJudge,
+    submit: Submit,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (course.root / "rule_of_a_test.py").write_text(RULE)
+    path = nbgrader_config.write(course.root)
+    rule = 'c.AssignLatePenalties.plugin_class = "rule_of_a_test.Half"\n'
+    path.write_text(path.read_text() + rule)
+    submit("ada", **{"timestamp.txt": b"2026-03-01 11:00:00 UTC"})
+    submit("bob", **{"timestamp.txt": b"2026-03-02 11:00:00 UTC"})
+
+    def due(moment: str) -> None:
+        with Gradebook(course.db_url) as gradebook:
+            gradebook.update_or_create_assignment(LAB, duedate=moment)
+
+    def recorded() -> list[tuple[float, float]]:
+        assert grade.grade(options(course, tmp_path)) == OK
+        found = lines(tmp_path)
+        return [(found[s]["points"], found[s]["late_penalty"]) for s in ("ada", "bob")]
+
+    def exported() -> list[str]:
+        table = tmp_path / "exported.csv"
+        export = ["export", "csv", LAB, "--incomplete", "--to", str(table)]
+        assert __main__.main([*export, "--course", str(course.root)]) == 0
+        with table.open(encoding="utf-8", newline="") as file:
+            return [row["score"] for row in csv.DictReader(file)]
+
+    assert recorded() == [(11.0, 0.0), (11.0, 0.0)]
+    due("2026-03-01 12:00:00 UTC")
+    assert recorded() == [(11.0, 0.0), (11.0, 5.5)]
+    assert "−5.50" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    with Gradebook(course.db_url) as gradebook:
+        given = gradebook.find_grade(QUESTION, LAB, LAB, "bob")
+        given.manual_score, given.needs_manual_grade = 2.0, False
+        gradebook.db.commit()
+    assert exported() == ["11", "6.5"]
+    assert recorded() == [(11.0, 0.0), (13.0, 6.5)]
+    assert grade.grade(options(course, tmp_path, regrade=True)) == OK
+    page = (tmp_path / "out" / "feedback" / "bob" / f"{LAB}.html").read_text("utf-8")
+    assert "(Score: 6.5 / 21.0, 6.5 taken off for coming late)" in page
+    due("2026-03-05 12:00:00 UTC")
+    monkeypatch.chdir(course.root)
+    assert formgrader_worker.do("generate_feedback", LAB, "bob")["success"]
+    page = (course.root / "feedback" / "bob" / LAB / f"{LAB}.html").read_text("utf-8")
+    assert "(Score: 13.0 / 21.0)" in page
 
 
 def test_what_an_instructor_collected_is_left_alone(
