@@ -20,6 +20,7 @@ from nbgrader import utils
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import BaseConverter
 
+from autograder import notebook_json
 from autograder.staging import PREPARED, staged
 
 Resources = dict[str, Any]
@@ -129,7 +130,7 @@ class AutogradePrepared(OneByOne, Autograde):  # type: ignore[misc]
         nbformat.validate(notebook, relax_add_props=True)
         self.notebook = notebook
         if self.exporter.nbformat_version == notebook.nbformat:
-            text = nbformat.v4.writes(notebook)  # type: ignore[no-untyped-call]
+            text = notebook_json.writes(notebook)
         else:
             text = nbformat.writes(notebook, version=self.exporter.nbformat_version)  # type: ignore[no-untyped-call]
         self.write_single_notebook(text + "\n", resources)

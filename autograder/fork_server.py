@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -20,10 +21,12 @@ from typing import Any
 
 import labkit
 from autograder import lockdown
+from autograder.zygote import MORE
 
 START_SECONDS = 180.0  # a machine that does much else at the same time needs a third of it
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/localtime")
 SYSTEM_SETTINGS = ("/etc/alternatives", "/etc/fonts", "/etc/ssl/certs", "/etc/pki/tls/certs")
+ALL_LIBRARIES = frozenset(MORE)
 SERVER = (
     "import sys; sys.path[:0] = sys.argv[3:]; from autograder.zygote import main;"
     " del sys.path[:2]; sys.path.insert(0, sys.argv[4]); main(*map(int, sys.argv[1:3]))"
@@ -74,11 +77,17 @@ class Address:
 class ForkServer:
     """The process that students' processes are forked from, until `close`.
 
+    Args:
+        kind: of its tier.
+        settings: what may be seen inside.
+        libraries: those of `autograder.zygote.MORE` that it imports too.
+
     Raises:
         SandboxError: if it cannot be started.
     """
 
-    def __init__(self, kind: str, settings: dict[str, Any]) -> None:
+    def __init__(self, kind: str, settings: dict[str, Any], libraries: frozenset[str]) -> None:
+        self.libraries = libraries
         self._folder = tempfile.mkdtemp(prefix="grader-")
         path = f"{self._folder}/forks"
         self._lifeline, lifeline = socket.socketpair()
@@ -99,7 +108,8 @@ class ForkServer:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
-        self._lifeline.sendall(json.dumps({"tier": kind, **settings}).encode() + b"\n")
+        order = {"tier": kind, "libraries": sorted(libraries), **settings}
+        self._lifeline.sendall(json.dumps(order).encode() + b"\n")
         try:
             answer = read_line(self._lifeline, START_SECONDS)
         except TimeoutError:
@@ -168,6 +178,14 @@ def _setting(name: str) -> str:
         return Path("/proc/sys", name).read_text().strip()
     except OSError:
         return ""
+
+
+def libraries_of(lab: Path) -> frozenset[str]:
+    """Return the libraries of `autograder.zygote.MORE` that a lab uses more of than their name."""
+    text = "\n".join((lab / name).read_text("utf-8") for name in ("lab.md", "reference.py"))
+    return frozenset(
+        name for name in MORE if re.search(rf"\bfrom {name}\b|\b{name}\.[a-zA-Z]", text)
+    )
 
 
 @functools.cache

@@ -64,6 +64,7 @@ class Run:
         self.release, self.journal, self.assignment = release, journal, assignment
         self.pool, self.stop = pool, stop
         self.cells = grade_cells(release)
+        self.released = frozenset(cell.source for cell in release.cells)
         self.run_id = uuid.uuid4().hex[:12]
         self.records = journal.read()
         self.regrade = Regrade(journal) if options.regrade else None
@@ -106,8 +107,10 @@ class Run:
                 yield Job(submission.student_id, prepared, self._task(prepared))
 
     def _prepare(self, submission: Submission) -> Prepared:
+        told = (submission.note,) if submission.note else ()
+
         def unusable(status: Status, reason: str) -> Prepared:
-            return preflight.unusable(self.release, status, reason)
+            return preflight.unusable(self.release, status, reason, told)
 
         if submission.problem:
             return unusable("rejected", submission.problem)
@@ -115,8 +118,7 @@ class Run:
             return unusable("missing", "nothing was handed in")
         try:
             files = submission.read()
-            notes = (*files.notes, submission.note) if submission.note else files.notes
-            files = Files(files.content, notes)
+            files = Files(files.content, (*files.notes, *told))
             return preflight.prepare(self.release, self.options.lab, files)
         except RefusedError as error:
             return unusable("rejected", str(error))
@@ -128,10 +130,12 @@ class Run:
     def _task(self, prepared: Prepared) -> Task | None:
         if prepared.status is not None:
             return None
+        own = (c.source for c in prepared.notebook.cells if c.source not in self.released)
         return Task(
             self.assignment,
             prepared.files | {f"{self.options.lab}.ipynb": prepared.raw},
             tuple(sorted(preflight.untouched(self.release, prepared.notebook))),
+            names_torch=any("torch" in source for source in own),
         )
 
     def _is_recorded(

@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing import connection, forkserver
 from typing import Any, Protocol, TypeVar
@@ -70,13 +70,18 @@ class Pool(Protocol):
         """
 
 
-def open_pool(workers: int, scheduler: str | None) -> Pool:
+def open_pool(workers: int, scheduler: str | None, libraries: Sequence[str] = ()) -> Pool:
     """Return worker processes of this machine, or those of a Dask cluster.
+
+    Args:
+        workers: number of processes.
+        scheduler: address of the cluster.
+        libraries: that every worker needs: those of this machine share them.
 
     Raises:
         PoolError: if there are none to be had.
     """
-    return LocalPool(workers) if scheduler is None else Cluster(scheduler)
+    return LocalPool(workers, libraries) if scheduler is None else Cluster(scheduler)
 
 
 # -- this machine --------------------------------------------------------------------------------
@@ -90,17 +95,18 @@ class LocalPool:
 
     Args:
         workers: number of processes.
+        libraries: that the server imports too, unless it runs already.
 
     Raises:
         PoolError: where this operating system has no fork server.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, libraries: Sequence[str] = ()) -> None:
         self.width = workers
         if "forkserver" not in multiprocessing.get_all_start_methods():
             raise PoolError("Submissions are graded where processes can be forked: use Linux")
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["autograder.preload"])
+        self._context.set_forkserver_preload(["autograder.preload", *libraries])
         forkserver.ensure_running()  # it imports while this process does other things
         self._starting = threading.Lock()
         self._closed = False

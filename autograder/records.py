@@ -133,7 +133,7 @@ class Record:
         return sum(item.points for item in self.exercises)
 
     def to_json(self) -> str:
-        tree = dataclasses.asdict(self)
+        tree = {**vars(self), "written": [vars(item) for item in self.written]}
         tree["exercises"] = [item.to_dict() for item in self.exercises]
         tree |= {"points": self.points, "max_points": self.max_points}
         line = json.dumps(tree, ensure_ascii=False, allow_nan=False)

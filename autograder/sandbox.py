@@ -22,6 +22,7 @@ from pathlib import Path
 import labkit
 from autograder import cgroups, fork_server, lockdown
 from autograder.fork_server import (
+    ALL_LIBRARIES,
     BARRIERS,
     NAMESPACES,
     NONE,
@@ -207,14 +208,21 @@ class Process:
 _servers: dict[str, ForkServer] = {}
 _starting = threading.Lock()
 _shared: Address | None = None
+_libraries = ALL_LIBRARIES  # that this process's fork servers import beside the usual
 
 
-def share() -> Address:
+def share(libraries: frozenset[str] = ALL_LIBRARIES) -> Address:
     """Return where other processes of this machine can have students' processes forked.
+
+    Args:
+        libraries: those of `fork_server.ALL_LIBRARIES` that are sure to be used: to import one
+            takes long, in each student's process if not here.
 
     Raises:
         SandboxError: if there is no sandbox.
     """
+    global _libraries
+    _libraries = libraries
     return _server(_usual().kind).address
 
 
@@ -239,9 +247,10 @@ def _server(kind: str) -> ForkServer:
     settings = {"visible": visible, "hidden": fork_server.hidden_paths(), "needed": needed}
     key = json.dumps([kind, os.getpid(), settings])
     with _starting:
-        if key not in _servers or _servers[key].has_ended():
-            _servers[key] = ForkServer(kind, settings)
-        return _servers[key]
+        server = _servers.get(key)
+        if server is None or server.has_ended() or not server.libraries >= _libraries:
+            server = _servers[key] = ForkServer(kind, settings, _libraries)
+        return server
 
 
 def _fork(kind: str, order: bytes, descriptors: list[int]) -> None:

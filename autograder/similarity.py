@@ -15,11 +15,15 @@ Devlin & Roeder (1999) for dividing by the inflation that the bulk of the pairs 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import importlib.util
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -147,23 +151,31 @@ class Fingerprints:
 
     def spans(self, wanted: Hashes) -> list[Span]:
         """Return where in ``text`` grams stand that are among ``wanted``, from start to end."""
-        from copydetect.utils import get_copied_slices
-
         places = np.flatnonzero(np.isin(self.grams, wanted))
         if not len(places):
             return []
-        slices = get_copied_slices(places, GRAM).astype(np.int64)
+        slices = _copydetect().get_copied_slices(places, GRAM).astype(np.int64)
         rows = np.searchsorted(self.offsets[:, 0], slices).clip(0, len(self.offsets) - 1)
         starts, ends = slices + self.offsets[rows, 1]
         return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
+@functools.cache
+def _copydetect() -> Any:
+    """Its functions; the rest of it would import matplotlib, which takes a second."""
+    spec = importlib.util.find_spec("copydetect")
+    assert spec is not None
+    with contextlib.ExitStack() as stack:
+        if spec.name not in sys.modules:
+            sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # not executed
+            stack.callback(sys.modules.pop, spec.name)
+        return importlib.import_module("copydetect.utils")
+
+
 def fingerprints(source: str) -> Fingerprints:
     """Return the fingerprints of code, which need not be valid."""
-    from copydetect.utils import filter_code
-
     text = "\n".join(source[:MAX_CHARS].splitlines()).strip("\n")
-    filtered, offsets = filter_code(text, "answer.py", "python")
+    filtered, offsets = _copydetect().filter_code(text, "answer.py", "python")
     return _winnowed(text, filtered, np.asarray(offsets, np.int64))
 
 
@@ -177,11 +189,9 @@ def prose_fingerprints(source: str) -> Fingerprints:
 
 
 def _winnowed(text: str, filtered: str, offsets: NDArray[np.int64]) -> Fingerprints:
-    from copydetect.utils import winnow
-
     grams = _hashed(filtered)
     # hash(), which CodeFingerprint takes, differs from run to run, and so would what is kept
-    kept = winnow(grams, WINDOW)[0] if len(grams) else grams
+    kept = _copydetect().winnow(grams, WINDOW)[0] if len(grams) else grams
     return Fingerprints(text, filtered, offsets, grams, np.unique(kept))
 
 

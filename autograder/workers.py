@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
+import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 VERSIONED = ("numpy", "torch", "nbgrader", "from-rewards-to-language-models")
 COMPARED = ("numpy", "torch")  # what a number in a result can depend on, beside our own code
+TORCH = re.compile(r"^(?:import|from) torch\b", re.MULTILINE)
+LABKIT = re.compile(r"\blabkit(?:\.| import )(\w+)")
 
 Code = tuple[tuple[str, str], ...]
 
@@ -69,11 +72,13 @@ class Task:
     Attributes:
         files: the completed notebook ``<lab>.ipynb`` and what lies beside it, by relative path.
         untouched: grade ids of the cells that stand as they were released.
+        names_torch: the student's own code may answer with tensors.
     """
 
     assignment: Assignment
     files: dict[str, bytes]
     untouched: tuple[str, ...]
+    names_torch: bool = False
 
 
 def judge_task(task: Task) -> SubmissionResult:
@@ -88,6 +93,8 @@ def judge_task(task: Task) -> SubmissionResult:
     from autograder.judge import judge_files
 
     assignment = task.assignment
+    if task.names_torch:  # takes seconds, which would count as the student's at the first tensor
+        importlib.import_module("torch")
     if assignment.forks is not None:
         sandbox.use(assignment.forks)
     return judge_files(
@@ -122,10 +129,10 @@ def get_ready_alone(assignment: Assignment) -> Outline:
     Raises:
         SandboxError: if it can't, beside what `get_ready` raises.
     """
-    from autograder import sandbox
+    from autograder import fork_server, sandbox
 
     if assignment.isolate:
-        sandbox.share()
+        sandbox.share(fork_server.libraries_of(_lab(assignment).path))
     return get_ready(assignment)
 
 
@@ -145,6 +152,16 @@ def _load(name: str, where: str, checks: str, code: Code) -> LoadedLab:
     if checks_of(discover.folder(name, labs)) != checks:
         raise MismatchError(f"{labs / name} is not what it was when grading started")
     return discover.load(name, labs)
+
+
+def libraries_of(lab: Path) -> list[str]:
+    """Return what takes long to import and is imported with a lab, as far as its files tell."""
+    import labkit
+
+    own = "\n".join((lab / name).read_text("utf-8") for name in ("reference.py", "checks.py"))
+    parts = (Path(labkit.__file__).with_name(f"{name}.py") for name in LABKIT.findall(own))
+    texts = [own, *(path.read_text("utf-8") for path in parts if path.is_file())]
+    return ["torch"] if any(map(TORCH.search, texts)) else []
 
 
 def versions() -> dict[str, str]:

@@ -29,12 +29,15 @@ from autograder.keeper import Keeper
 from autograder.lockdown import LockdownError
 
 IMPORTS = (
-    *("numpy", "torch", "scipy.stats", "safetensors.torch", "tqdm.auto", "ipywidgets"),
+    *("numpy", "torch", "safetensors.torch", "tqdm.auto", "ipywidgets", "transformers"),
     *("gymnasium", "gymnasium.envs.classic_control", "gymnasium.envs.toy_text"),
-    *("transformers", "transformers.modeling_utils", "transformers.generation"),
     *("matplotlib.pyplot", "matplotlib.animation", "matplotlib_inline.backend_inline"),
     *("matplotlib.backends.backend_agg", "IPython.core.magics", "asyncio", "pdb"),
 )
+MORE = {  # by library: half of the time that all imports take, and of no use to most labs
+    "scipy": ("scipy.stats",),
+    "transformers": ("transformers.modeling_utils", "transformers.generation"),
+}
 FIRST_CELL = """
 import matplotlib.pyplot, numpy, torch, gymnasium
 matplotlib.pyplot.figure().add_subplot().plot([0, 1], label="x")
@@ -105,7 +108,7 @@ class _Server:
             if os.geteuid() == 0:
                 self.uids, self.real_root = itertools.cycle(lockdown.free_uids()), True
         os.chdir(lockdown.HOME if tier == "namespaces" else "/")
-        shell = _warm_up()
+        shell = _warm_up(self.settings["libraries"])
         layers = [tier] if tier == "namespaces" else []
         if tier != "none":
             layers += ["landlock"] if barriers.landlock_version() else []
@@ -184,14 +187,19 @@ def _bury(kept: dict[int, Keeper]) -> None:
                 kept.pop(pid).report(status, usage)
 
 
-def _warm_up() -> Any:
-    """Import what notebooks use, make the shell, and check that all of it left one thread."""
+def _warm_up(libraries: list[str]) -> Any:
+    """Import what notebooks use, make the shell, and check that all of it left one thread.
+
+    Args:
+        libraries: those of `MORE` that are used too.
+    """
     sys.argv = [""]
+    gc.disable()  # next to nothing of what imports make is garbage: looking takes a fifth of them
     import labkit
     from labkit.capture import make_shell
 
     shell = make_shell(lambda output: None)  # first: figures are shown by what finds a shell
-    for name in IMPORTS:
+    for name in (*IMPORTS, *(name for library in libraries for name in MORE[library])):
         importlib.import_module(name)
     for module in pkgutil.iter_modules(labkit.__path__, "labkit."):
         importlib.import_module(module.name)
@@ -206,9 +214,11 @@ def _warm_up() -> Any:
         raise LockdownError(f"the fork server has {threads} threads, but must have one")
     for name in [name for name in sys.modules if name.split(".")[0] == "autograder"]:
         del sys.modules[name]
+    if sys.modules.get("rfc3987_syntax", sys) is None:  # see `autograder`
+        del sys.modules["rfc3987_syntax"]
     _seed()  # its first use imports and allocates
-    gc.collect()
     gc.freeze()  # a collection would touch, and so copy, what is shared
+    gc.enable()
     _use_huge_pages()
     return shell
 

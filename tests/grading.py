@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,9 @@ def toy_cases(toy_lab: LoadedLab, toy_course: Course) -> dict[str, Case]:
 class Threads:
     """A pool in this very process, where what workers do can be replaced."""
 
-    def __init__(self, workers: int, scheduler: str | None = None) -> None:
+    def __init__(
+        self, workers: int, scheduler: str | None = None, libraries: Sequence[str] = ()
+    ) -> None:
         assert scheduler is None
         self.width = workers
         self._threads = ThreadPoolExecutor(workers)

@@ -101,7 +101,7 @@ for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
         pools.open_pool, workers.judge_task = Threads, doubles.judge_by_name
-        sandbox.share = lambda: None
+        sandbox.share = lambda libraries: None
         FAULTS[fault]()
         home = Path(home)
         os._exit(grade.grade(grade.Options(
@@ -159,7 +159,7 @@ def undisturbed(
 def simple(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pools, "open_pool", Threads)
     patch.setattr(workers, "judge_task", doubles.judge_by_name)
-    patch.setattr(sandbox, "share", lambda: None)
+    patch.setattr(sandbox, "share", lambda libraries: None)
 
 
 def options(home: Path, **more: Any) -> Options:

@@ -96,7 +96,7 @@ def judge(monkeypatch: pytest.MonkeyPatch, toy_lab: LoadedLab) -> FakeJudge:
     fake = FakeJudge(toy_lab)
     monkeypatch.setattr(pools, "open_pool", Threads)
     monkeypatch.setattr(workers, "judge_task", fake)
-    monkeypatch.setattr(sandbox, "share", lambda: None)
+    monkeypatch.setattr(sandbox, "share", lambda libraries: None)
     return fake
 
 
@@ -182,6 +182,44 @@ def test_outputs_have_a_row_for_everybody(
         assert gradebook.find_submission(LAB, "ada").needs_manual_grade
         assert not gradebook.find_submission(LAB, "bob").needs_manual_grade
         assert gradebook.find_submission(LAB, "bob").score == 0
+
+
+def test_what_a_name_says_is_kept_where_nothing_can_be_graded(
+    course: Course, tmp_path: Path, judge: FakeJudge, submit: Submit
+) -> None:
+    submit("ada")
+    (tmp_path / "in" / "bob").symlink_to(submit("cy"))
+    roster = tmp_path / "roster.csv"
+    roster.write_text("id\nada\n", encoding="utf-8")
+    assert grade.grade(options(course, tmp_path, roster=roster)) == OK
+    notes = {name: line["notes"] for name, line in lines(tmp_path).items()}
+    assert notes == {"ada": [], "bob": ["not on the roster"], "cy": ["not on the roster"]}
+    assert lines(tmp_path)["bob"]["status"] == "rejected"
+    first = next(row for (student, _), row in rows(tmp_path).items() if student == "bob")
+    assert first["hint"] == "it is a link, which is never followed; not on the roster"
+
+
+def test_torch_is_asked_for_where_a_student_names_it(
+    course: Course,
+    tmp_path: Path,
+    judge: FakeJudge,
+    submit: Submit,
+    toy_cases: dict[str, Case],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named = {}
+
+    def judge_task(task: Task) -> SubmissionResult:
+        named[task.files["student.txt"].decode()] = task.names_torch
+        return judge(task)
+
+    monkeypatch.setattr(workers, "judge_task", judge_task)
+    tree = json.loads(toy_cases["empty stub"].files[NOTEBOOK])
+    submit("ada", "empty stub")
+    own = {"cell_type": "code", "metadata": {}, "source": "import torch", "outputs": []}
+    submit("bob", **{NOTEBOOK: json.dumps(tree | {"cells": [*tree["cells"], own]}).encode()})
+    assert grade.grade(options(course, tmp_path)) == OK
+    assert named == {"ada": False, "bob": True}
 
 
 def test_the_same_command_goes_on(
@@ -516,7 +554,7 @@ def test_no_submissions_and_no_sandbox_are_said(
     assert grade.grade(options(course, tmp_path)) == UNUSABLE
     submit("ada")
 
-    def share() -> None:
+    def share(libraries: frozenset[str]) -> None:
         raise sandbox.SandboxError("Use a Linux machine.")
 
     monkeypatch.setattr(sandbox, "share", share)
