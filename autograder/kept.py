@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
+from tqdm import tqdm
 
 from autograder.preflight import DELETED
-from autograder.similarity import own_part
+from autograder.similarity import PATIENCE, own_part
 
 OWN_CELLS = "cells of their own"
 LONG = 400  # characters; two who work alone can well write a shorter answer letter for letter
@@ -70,7 +71,8 @@ def read(folder: Path, release: NotebookNode, lab: str, students: Iterable[str])
     answers: dict[str, dict[str, str]] = {name: {} for name in (*stubs, OWN_CELLS)}
     alike: dict[tuple[str, str], list[str]] = {}
     absent, num_read = [], 0
-    for student in students:
+    bar = tqdm(list(students), desc="reading", unit="student", delay=PATIENCE, leave=False)
+    for student in bar:
         home = folder / student / lab
         try:
             cells = json.loads((home / f"{lab}.ipynb").read_bytes())["cells"]

@@ -235,7 +235,8 @@ class Run:
         records = list(self.records.values())
         self.journal.rewrite(records)
         # comparing a class takes seconds: not while somebody waits for the program to stop
-        report.write(self.options.out, records, None if self.stop.is_set() else self.course)
+        compared = None if self.stop.is_set() else self.course
+        pages = report.write(self.options.out, records, compared)
         done = [record for record in records if record.student_id in wanted]
         said = ", ".join(f"{count} {status}" for status, count in self._counts().items())
         print(f"{len(done)} of {len(wanted)} students graded" + (f" ({said})" if said else ""))
@@ -247,8 +248,9 @@ class Run:
         if self.regrade is not None and whole:
             for line in self.regrade.finish(done, self.options.out):
                 print(line)
-        for name in ("grades.csv", "results.jsonl", "report.html", "feedback"):
-            print(f"  {self.options.out / name}")
+        tables = [self.options.out / name for name in ("grades.csv", "results.jsonl")]
+        for path in (*tables, *pages, self.options.out / "feedback"):
+            print(f"  {path}")
 
 
 def _in_gradebook(record: Record) -> bool:

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 Hashes = NDArray[np.uint64]
 Pairs = NDArray[np.float64]  # a number per pair of students, as in np.triu_indices(n, 1)
@@ -38,6 +39,7 @@ WINDOW = 4  # of as many grams in a row, one is kept
 MAX_CHARS = 20_000  # of one answer: a longer one is compared as far as this
 MIN_STUDENTS = 12  # below, a whole submission copied is no rarer than chance
 MAX_EXPECTED = 0.01
+PATIENCE = 2.0  # seconds without a word; then a bar says how far comparing has come
 BULK = 0.95  # quantile of the pairs at which habits are measured; it holds no copies
 WORDING = "names, comments, texts and mistakes"
 DIGITS = 3  # to which likenesses are rounded: float32 sums must not part what is equal
@@ -261,7 +263,8 @@ class Class:
             return Comparison(n, (), (), f"fewer than {MIN_STUDENTS} students handed in code")
         upper = np.triu_indices(n, 1)
         found: dict[str, tuple[NDArray[np.float32], Pairs]] = {}  # share and as_alike by part
-        for name in (*self._answers, WORDING):
+        names = [*self._answers, WORDING]
+        for name in tqdm(names, desc="comparing", unit="part", delay=PATIENCE, leave=False):
             features = self._features(name)
             if sum(len(items) > 0 for items in features) >= MIN_STUDENTS:
                 share, score = (matrix[upper] for matrix in likeness(features))

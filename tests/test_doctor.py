@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from autograder import doctor, sandbox
+from autograder import doctor, fork_server, sandbox
 
 
 def run_doctor(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -54,6 +54,21 @@ def test_findings_to_mend_have_a_remedy(finding: doctor.Finding) -> None:
     assert finding.remedy
     assert not finding.fine
     assert finding.what in doctor.report([finding]).splitlines()[-1]
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_what_helps_in_a_container_is_what_the_handbook_says(
+    monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
+    monkeypatch.setattr(fork_server, "_setting", lambda _: "")
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    page = (doctor.ROOT / "book/instructor/guide/4_security.md").read_text("utf-8")
+    command = re.search(r"docker run (--rm .*[^\\]\n)", page.replace("\\\n   ", ""))
+    assert command
+    said = fork_server.cannot_isolate("no namespaces")
+    flags = re.findall(r"--security-opt [^ `]+", said)
+    assert flags == re.findall(r"--security-opt \S+", command[1])
+    assert len(flags) == 3 and "--cap-add" not in said
 
 
 def test_mandatory_findings_fail(

@@ -243,6 +243,23 @@ def test_the_same_command_goes_on(
     assert sorted(lines(tmp_path)) == ["ada", "bob", "cy"]
 
 
+def test_every_page_that_was_written_is_named(
+    course: Course,
+    tmp_path: Path,
+    judge: FakeJudge,
+    submit: Submit,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    submit("ada")
+    out = tmp_path / "out"
+    pages = [out / "report.html", out / "similarity.html"]
+    monkeypatch.setattr("autograder.report.write", lambda *_: pages)
+    assert grade.grade(options(course, tmp_path)) == OK
+    written = [out / "grades.csv", out / "results.jsonl", *pages, out / "feedback"]
+    assert capsys.readouterr().out.splitlines()[-5:] == [f"  {path}" for path in written]
+
+
 def test_regrade_judges_everybody_again_and_keeps_what_people_gave(
     course: Course, tmp_path: Path, judge: FakeJudge, submit: Submit
 ) -> None:
