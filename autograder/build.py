@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import yaml  # type: ignore[import-untyped]
 
-from autograder import discover
+from autograder import discover, nbgrader_config
 from autograder.discover import LoadedLab
 from autograder.errors import LabError
 from autograder.expected import Expected
@@ -161,6 +161,7 @@ def _run(names: Sequence[str], options: argparse.Namespace) -> int:
             write(built, labs=options.labs, course=options.course)
             print(f"built {options.labs / name}")
     if not options.check:
+        nbgrader_config.write(options.course)  # to be added to, before anybody is graded
         return 0
     if not options.lab and options.labs.is_dir():
         known = set(names)

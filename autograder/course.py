@@ -75,9 +75,18 @@ class Course:
 
     @property
     def config(self) -> Config:
-        """nbgrader's configuration, with what an instructor added to it."""
+        """nbgrader's configuration, with what an instructor added to it.
+
+        Raises:
+            CourseError: if it is not ours: nbgrader would grade in its own way.
+        """
         path = nbgrader_config.write(self.root)
         config = PyFileConfigLoader(path.name, path=str(self.root)).load_config()
+        if "RefereeExecute" not in config:
+            raise CourseError(
+                f"{path} does not call autograder.nbgrader_config.configure: move it away, run the"
+                " command again, and add your own lines to the end of the new one"
+            )
         config.CourseDirectory.db_url = self.db_url
         return config
 

@@ -118,6 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume",
         dest="regrade",
         action="store_false",
+        default=False,  # argparse's own is the contrary, and of two options the first one's counts
         help="go on with what is recorded (default)",
     )
     again.add_argument(

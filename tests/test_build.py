@@ -440,6 +440,7 @@ def test_check_sees_a_changed_byte_and_a_missing_file(
     assert command(*folders, "--check") == 1
     assert not (tmp_path / "labs").exists()
     assert command(*folders) == 0
+    assert (tmp_path / "course" / "nbgrader_config.py").is_file()
     assert command(*folders, "--check") == 0
     notebook = tmp_path / "labs" / LAB / f"{LAB}.ipynb"
     notebook.write_bytes(notebook.read_bytes() + b"\n")

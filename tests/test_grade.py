@@ -455,6 +455,20 @@ def test_nbgraders_settings_of_the_course_are_obeyed(
     assert penalties == {"ada": None, "bob": 11.0, "cy": None}
 
 
+def test_a_configuration_that_is_not_ours_is_refused(
+    course: Course,
+    tmp_path: Path,
+    judge: FakeJudge,
+    submit: Submit,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    submit("ada")
+    path = course.root / nbgrader_config.FILE
+    path.write_text('c = get_config()\nc.Exchange.root = "/srv/exchange"\n')
+    assert grade.grade(options(course, tmp_path)) == UNUSABLE
+    assert "does not call autograder.nbgrader_config.configure" in capsys.readouterr().err
+
+
 RULE = """
 from nbgrader.plugins import BasePlugin
 
@@ -618,12 +632,13 @@ def test_the_command_line_says_what_is_wanted(
     asked: list[Options] = []
     monkeypatch.setattr(grade, "grade", lambda wanted: asked.append(wanted) or 0)
     start = ["grade", LAB, "--submissions", "in", "--out", "out"]
+    assert __main__.main(start) == 0
     assert __main__.main([*start, "--resume"]) == 0
     more = ["--workers", "3", "--time-limit", "1.5", "--memory-limit", "512", "--regrade"]
     more += ["--db-url", "sqlite://", "--course", "c", "--roster", "r", "--unsafe-no-sandbox"]
     assert __main__.main([*start, *more]) == 0
-    assert asked[0] == Options(LAB, Path("in"), Path("out"))
-    assert asked[1] == Options(
+    assert asked[0] == asked[1] == Options(LAB, Path("in"), Path("out"))
+    assert asked[2] == Options(
         LAB,
         Path("in"),
         Path("out"),
