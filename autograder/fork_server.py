@@ -91,7 +91,6 @@ class ForkServer:
     """
 
     def __init__(self, kind: str, settings: dict[str, Any], libraries: frozenset[str]) -> None:
-        self.libraries = libraries
         self._folder = tempfile.mkdtemp(prefix="grader-")
         path = f"{self._folder}/forks"
         self._lifeline, lifeline = socket.socketpair()

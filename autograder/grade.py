@@ -204,8 +204,8 @@ def _grade(options: Options, stop: Stop) -> int:
             lab = _outline(starting)
             assignment = dataclasses.replace(assignment, forks=_result(forks, "the sandbox"))
             release = course.assign(lab)
-            course.enrol((roster or {}).values())
-            course.enrol(Student(s.student_id) for s in submissions if not s.problem)
+            found = (Student(s.student_id) for s in submissions if not s.problem)
+            course.enrol([*(roster or {}).values(), *found])
         except (UsageError, CourseError, LabError, pools.PoolError, OSError) as error:
             print(f"grade: {error}", file=sys.stderr)
             return INTERRUPTED if isinstance(error, LockedError) else UNUSABLE

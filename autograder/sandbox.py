@@ -205,7 +205,7 @@ class Process:
 
 # -- fork servers of this process ----------------------------------------------------------------
 
-_servers: dict[str, ForkServer] = {}
+_servers: dict[tuple[str, frozenset[str]], ForkServer] = {}
 _starting = threading.Lock()
 _shared: Address | None = None
 _libraries = ALL_LIBRARIES  # that this process's fork servers import beside the usual
@@ -242,14 +242,17 @@ def _usual() -> Tier:
 
 
 def _server(kind: str) -> ForkServer:
-    """Return this process's own fork server of a kind, started if it is not there."""
+    """Return this process's own fork server of a kind, started if there is none with enough."""
     visible, needed = fork_server.visible_paths(Path(labkit.__file__).resolve().parent)
     settings = {"visible": visible, "hidden": fork_server.hidden_paths(), "needed": needed}
     key = json.dumps([kind, os.getpid(), settings])
     with _starting:
-        server = _servers.get(key)
-        if server is None or server.has_ended() or not server.libraries >= _libraries:
-            server = _servers[key] = ForkServer(kind, settings, _libraries)
+        wanted = _libraries
+        for (theirs, libraries), server in _servers.items():
+            if theirs == key and libraries >= wanted and not server.has_ended():
+                return server
+        # another one may have students' processes, so that it stays
+        server = _servers[key, wanted] = ForkServer(kind, settings, wanted)
         return server
 
 

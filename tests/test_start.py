@@ -91,18 +91,24 @@ def test_a_lab_gets_a_fork_server_with_its_libraries(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sandbox, "_libraries", frozenset())
     sandbox.available.cache_clear()
     modules = ("scipy.stats", "transformers.modeling_utils", "transformers", "rfc3987_syntax")
-    seen = []
-    for libraries in (frozenset[str](), frozenset({"scipy"}), frozenset[str]()):
-        sandbox.share(libraries)
-        student = Student({}, memory_limit=1024, cpu_seconds=60)
-        try:
+    usual, scipy = [False, False, True, False], [True, False, True, False]
+    students = []
+    try:
+        for libraries in (frozenset[str](), frozenset({"scipy"})):
+            sandbox.share(libraries)
+            students.append(Student({}, memory_limit=1024, cpu_seconds=60))
+        seen = []
+        for student in students:  # those of the first server live on
             student.run_cell(f"import sys; seen = [m in sys.modules for m in {modules}]", 30.0)
             seen.append(student.read("seen"))
-        finally:
+        assert seen == [usual, scipy]
+    finally:
+        for student in students:
             student.close()
-    sandbox.available.cache_clear()
-    usual, scipy = [False, False, True, False], [True, False, True, False]
-    assert seen == [usual, scipy, scipy]  # one that has more serves as well
+        sandbox.available.cache_clear()
+    monkeypatch.setattr(sandbox, "_servers", dict([*sandbox._servers.items()][1:]))
+    address = sandbox.share(frozenset({"scipy"}))
+    assert sandbox.share(frozenset()) == address  # one that has more serves as well
 
 
 def test_torch_is_there_before_a_student_s_time_runs() -> None:
