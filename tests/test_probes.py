@@ -202,3 +202,20 @@ def test_samples_of_a_mutation_flatten_what_changed() -> None:
 def test_samples_of_what_is_no_number_report_it_as_it_is() -> None:
     assert observe(lambda: "left", Samples(5), {}).value == "left"
     assert observe(lambda: None, Samples(5), {}).value is None
+
+
+def test_samples_get_fresh_copies_of_all_that_is_within() -> None:
+    """A call that counts in each container finds them as they were, however deep they lie."""
+
+    def count(table: dict[str, Any], rows: list[Any]) -> list[float]:
+        table["tries"] += 1
+        table["Q"][0] += 1
+        table["seen"].append(1)
+        rows[0][0] += 1
+        rows[1][0].append(1)
+        return [table["tries"], table["Q"][0], len(table["seen"]), rows[0][0], len(rows[1][0])]
+
+    table = {"tries": 0, "Q": np.zeros(2), "seen": []}
+    rows = [np.zeros(1), ([],)]
+    seen = observe(count, Samples(3), {"table": table, "rows": rows})
+    assert seen.value.tolist() == [[1.0] * 5] * 3
