@@ -38,6 +38,16 @@ def pytest_configure(config: pytest.Config) -> None:
         f"needs(*what): runs where the machine has it: {', '.join(needs.KNOWN)}. Elsewhere the"
         " run's last lines say so; with CI=true the test fails",
     )
+    config.addinivalue_line(
+        "markers",
+        "long: of a whole file that takes about half a minute or more; it is begun before others,"
+        " so that no worker is left alone with it at the end",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

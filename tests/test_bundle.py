@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder import bundle, discover
+from autograder import build, bundle, discover
 from autograder.__main__ import main
 from autograder.errors import LabError
 from autograder.leaks import check_leaks, secret_lines
+from tests.grading import TOY
 
 LAB = "lab07_example"
 
@@ -148,11 +149,18 @@ def test_no_answer_is_in_a_lab_zip(name: str) -> None:
 def test_a_solved_notebook_in_labs_is_not_bundled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """With a small course, since every lab is built again to see what its source gives."""
     labs = tmp_path / "labs"
-    shutil.copytree(bundle.ROOT / "labs", labs, ignore=shutil.ignore_patterns("__pycache__"))
-    notebook = next(labs.glob("lab*/lab*.ipynb"))
-    notebook.write_text(notebook.read_text("utf-8").replace("NotImplementedError", "Solved"))
+    shutil.copytree(
+        bundle.ROOT / "labs/labkit", labs / "labkit", ignore=shutil.ignore_patterns("__pycache__")
+    )
     monkeypatch.setattr(discover, "LABS", labs)
+    monkeypatch.setattr(discover, "SOLUTIONS", TOY)
+    built = build.build_lab(discover.load("lab00_toy", TOY), labs=labs)
+    build.write(built, labs=labs, course=tmp_path / "course")
+    notebook = labs / "lab00_toy" / "lab00_toy.ipynb"
+    notebook.write_text(notebook.read_text("utf-8").replace("NotImplementedError", "Solved"))
     assert main(["bundle", "--out", str(tmp_path / "dist")]) == 1
-    assert f"{notebook} is not what its source gives" in capsys.readouterr().err
+    said = f"{notebook} is not what its source gives: run `make labs`\n"
+    assert capsys.readouterr().err == said
     assert not (tmp_path / "dist").exists()

@@ -27,6 +27,8 @@ from benchmarks.grading_faults import disagreements, verdicts
 from tests import doubles
 from tests.grading import LAB, TOY, Threads, hand_in
 
+pytestmark = pytest.mark.long
+
 ROOT = TOY.parents[2]
 STUDENTS = [f"s{number}" for number in range(6)]
 

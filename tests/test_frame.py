@@ -25,6 +25,8 @@ from packaging.version import Version
 
 from autograder.__main__ import COMMANDS
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 OURS = {"autograder", "benchmarks", "book", "labkit", "solutions", "tests"}
 CODE = ("autograder", "benchmarks", "book", "labs/labkit", "solutions", "tests")

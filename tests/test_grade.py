@@ -41,6 +41,8 @@ from autograder.writer import Writer
 from tests import doubles
 from tests.grading import LAB, NOTEBOOK, TOY, Threads, hand_in
 
+pytestmark = pytest.mark.long
+
 QUESTION = "question-why-in-turn"
 Rows = dict[tuple[str, str], dict[str, str]]
 

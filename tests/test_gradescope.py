@@ -34,6 +34,8 @@ from autograder.results import SubmissionResult
 from autograder.sample_class import Case
 from tests.grading import LAB, NOTEBOOK, TOY, hand_in
 
+pytestmark = pytest.mark.long
+
 SETTINGS: dict[str, object] = {
     "lab": LAB,
     "timeout": 600.0,

@@ -15,6 +15,8 @@ from labkit.probes import Returns
 from tests.browser import ROOT, Watch
 from tests.jupyter import KERNEL_MS, KERNEL_WAITS, Notebook, jupyterlab
 
+pytestmark = pytest.mark.long
+
 LAB = "lab02_q_learning_sarsa"
 
 MakePage: TypeAlias = Callable[..., tuple[Page, Watch]]

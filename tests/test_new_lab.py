@@ -18,6 +18,8 @@ from autograder.expected import Expected
 from autograder.judging import judge_exercise
 from autograder.spec import Exercise
 
+pytestmark = pytest.mark.long
+
 NAME = "lab77_new_topic"
 
 

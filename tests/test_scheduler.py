@@ -24,6 +24,8 @@ from autograder.sample_class import Case
 from tests import doubles
 from tests.grading import LAB, TOY, hand_in
 
+pytestmark = pytest.mark.long
+
 ROOT = TOY.parents[2]
 STUDENTS = {
     "ada": "perfect",

@@ -17,6 +17,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import SITE, Watch, watch
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 AXE = ROOT / "build" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 CHAPTER = "chapters/02_q_learning_sarsa.html"
