@@ -29,7 +29,6 @@ def options(course: Path) -> list[str]:
     """
     return [
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
-        "--ServerApp.answer_yes=True",
         f"--ServerApp.root_dir={course}",
         f"--LabApp.default_url={FIRST_PAGE}",
         *(f"--ServerApp.jpserver_extensions={name}={on}" for name, on in EXTENSIONS.items()),

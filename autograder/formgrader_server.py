@@ -14,6 +14,7 @@ import base64
 import hashlib
 import json
 import re
+import signal
 import secrets
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -260,6 +261,9 @@ def _load_jupyter_server_extension(server: Any) -> None:
     extension.initialize([])
     extension.init_tornado_settings(server.web_app)
     extension.init_handlers(server.web_app)
+    # The server's own Ctrl-C asks a question first, in a thread beside the loop that it then stops,
+    # or, without a terminal, is an exception wherever the loop happens to be, which may swallow it.
+    signal.signal(signal.SIGINT, server._signal_stop)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
