@@ -14,8 +14,8 @@ import base64
 import hashlib
 import json
 import re
-import signal
 import secrets
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
