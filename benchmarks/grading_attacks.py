@@ -14,11 +14,13 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from tqdm import tqdm
 
 from autograder import sandbox
 from autograder.course import Course
@@ -237,7 +239,9 @@ def measure(attacks: Sequence[Attack], at_once: int) -> dict[str, Any]:
     here = ours(kept.scratch(NAME, "ours"), attacks)
     target = Stock(kept.scratch(NAME, "stock"))
     with ThreadPoolExecutor(at_once) as pool:
-        there = dict(zip([a.name for a in attacks], pool.map(target.attack, attacks), strict=True))
+        tried = pool.map(partial(once, try_it=target.attack), attacks)
+        found = list(tqdm(tried, "attacks on stock nbgrader", total=len(attacks)))
+    there = {attack.name: what for attack, what in zip(attacks, found, strict=True)}
     rows = [
         {
             "name": attack.name,
