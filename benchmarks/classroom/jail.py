@@ -131,13 +131,13 @@ def open_loopback() -> None:
 
 def main(spec: dict[str, Any]) -> None:
     """Let one attacker hand in, autograde the class with stock nbgrader, report what came of it."""
-    for kind, value in LIMITS:
-        resource.setrlimit(kind, (value, value))
     attack = next(attack for attack in hostile.ATTACKS if attack.name == spec["attack"])
     course = Course(INSIDE / "course")
     with room.listening(INSIDE) as (names, doors), room.key_in_keyring(spec["key"]):
         inside = room.Room(INSIDE, {}, spec["names"] | names, None, course, ())  # type: ignore[arg-type]
-        room.seat(inside, [attack], honest=False)
+        room.seat(inside, [attack], honest=False)  # whoever hands in has a disk of any size
+        for kind, value in LIMITS:
+            resource.setrlimit(kind, (value, value))
         (INSIDE / "started").touch()
         codes = {step: _nbgrader(step, spec) for step in spec["steps"]}
         kernel = [what for what in outcome.in_kernel(inside) if not what.startswith("mount")]
