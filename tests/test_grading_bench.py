@@ -297,6 +297,13 @@ MEASURED: dict[str, dict[str, Any]] = {
         "curve done": [0, 1000],
         "curve MB": [600.0, 650.0],
     },
+    "faults": {
+        "runs": 50,
+        "students": 20,
+        "faults": {"SIGKILL to the grader": 30, "SIGINT to the group": 40},
+        "grades lost": 0,
+        "grades doubled": 0,
+    },
 }
 
 

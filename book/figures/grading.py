@@ -20,7 +20,7 @@ Draw: TypeAlias = Callable[[], HTML | Markdown]
 BLUE, ORANGE, GREEN, PURPLE = COLOURS[:4]
 STOCK = "nbgrader autograde"
 MEMORY_TARGET = 900
-BENCHMARKS = ("throughput", "child", "memory", "workers", "scale")
+BENCHMARKS = ("throughput", "child", "memory", "workers", "scale", "faults")
 NOT_MEASURED = "Not measured yet on this engine: make bench-grading does it."
 
 
@@ -79,7 +79,7 @@ def measured(name: str) -> bool:
 
 def numbers() -> dict[str, str]:
     """Return the numbers that the prose quotes, as it writes them."""
-    return {**_throughput(), **_child(), **_memory(), **_workers(), **_scale()}
+    return {**_throughput(), **_child(), **_memory(), **_workers(), **_scale(), **_faults()}
 
 
 def _throughput() -> dict[str, str]:
@@ -147,6 +147,17 @@ def _scale() -> dict[str, str]:
         "g_large_ratio_wall": f"{ratio['seconds a submission']:.2f}",
         "g_large_mb": f"{largest['highest MB']:.0f}",
         "g_grown": f"{found['memory']['grown by MB per 100 submissions']:.1f}".replace("-", "−"),
+    }
+
+
+def _faults() -> dict[str, str]:
+    found = results("faults")
+    return {
+        "g_fault_runs": f"{found['runs']}",
+        "g_fault_class": f"{found['students']}",
+        "g_faults": f"{sum(found['faults'].values()) if measured('faults') else found}",
+        "g_lost": f"{found['grades lost']}",
+        "g_doubled": f"{found['grades doubled']}",
     }
 
 
