@@ -74,10 +74,9 @@ class Stock:
         source = nbformat.read(  # type: ignore[no-untyped-call]
             self.room.course.root / "source" / rooms.LAB / rooms.NOTEBOOK, as_version=4
         )
-        source.cells = [
-            c for c in source.cells if grade_id(c) != "train-weights"
-        ]  # it would be run
         for cell in source.cells:
+            if grade_id(cell) == "train-weights":
+                cell.source = "pass"  # it would be run
             if grade_id(cell).startswith("test-"):
                 cell.source = self._tests(grade_id(cell).removeprefix("test-"))
         target = course / "source" / rooms.LAB
