@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import resource
+import secrets
 import shlex
 import socket
 import struct
@@ -24,7 +25,7 @@ from benchmarks.classroom.stock import command
 from tests import hostile
 from tests.hostile import outcome, room
 
-FIRST_USER = 1_000_000_000  # and on: limits per user are then limits per attack
+FIRST_USER = 1_000_000_000  # and on: limits, and keys in the kernel, are then those of one attack
 INSIDE = Path("/mnt")  # what one attack may change, and where it finds itself
 PRIVATE = ("/tmp", "/var/tmp", "/dev/shm", "/home")
 STAGE = "/run"
@@ -54,7 +55,7 @@ LIMITS = (
 )
 UP_AND_RUNNING = 0x41
 
-_users = itertools.count()
+_users = itertools.count(1_000 * secrets.randbelow(1_000_000))  # no run has another's users
 
 
 def run(folder: Path, repository: Path, seconds: float) -> dict[str, Any] | None:
