@@ -183,7 +183,7 @@ def _grade(options: Options, stop: Stop) -> int:
                 raise UsageError(f"{options.submissions} holds no submissions")
             _name_strangers(submissions)
             journal = stack.enter_context(_journal(options))
-            libraries = workers.libraries_of(lab_folder)
+            libraries = workers.slow_imports_of(lab_folder)
             pool = stack.enter_context(
                 pools.open_pool(options.workers, options.scheduler, libraries)
             )

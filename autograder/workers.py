@@ -154,7 +154,7 @@ def _load(name: str, where: str, checks: str, code: Code) -> LoadedLab:
     return discover.load(name, labs)
 
 
-def libraries_of(lab: Path) -> list[str]:
+def slow_imports_of(lab: Path) -> list[str]:
     """Return what takes long to import and is imported with a lab, as far as its files tell."""
     import labkit
 

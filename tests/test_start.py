@@ -62,13 +62,13 @@ def test_workers_start_without_what_only_some_labs_use() -> None:
 def test_workers_share_what_a_lab_imports(
     tmp_path: Path, reference: str, checks: str, expected: list[str]
 ) -> None:
-    assert workers.libraries_of(lab_of(tmp_path, reference=reference, checks=checks)) == expected
+    assert workers.slow_imports_of(lab_of(tmp_path, reference=reference, checks=checks)) == expected
 
 
 def test_what_a_lab_is_said_to_import_is_what_loading_it_imports() -> None:
     for lab in discover.lab_names():
         found = loaded(f"from autograder import discover; discover.load({lab!r})", ("torch",))
-        assert sorted(found) == workers.libraries_of(discover.folder(lab))
+        assert sorted(found) == workers.slow_imports_of(discover.folder(lab))
 
 
 @pytest.mark.parametrize(
