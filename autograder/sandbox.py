@@ -68,7 +68,8 @@ class Ending:
     Attributes:
         code: its exit code; a signal's number with a minus sign.
         cpu_seconds: time on the processor, of the process and all it waited for.
-        peak_bytes: the most memory that one of them had in use, beyond what it was born with.
+        peak_bytes: the most memory that one of them had in use, beyond what it was born with; 0 if
+            that is too little to tell from the pages of libraries (measured: up to 16 MiB).
         killed_for: "memory" if it was ended for that, else empty.
     """
 

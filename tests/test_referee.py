@@ -198,8 +198,15 @@ def test_right_answers_earn_everything(grade: Grade) -> None:
     assert result.points == 15
     assert result.tier.split("+")[0] == "namespaces"
     assert result.cpu_seconds > 0.0
-    assert 0 < result.peak_bytes < 1 << 30
     assert all(exercise.seconds >= 0 for exercise in result.exercises)
+
+
+def test_memory_in_use_is_told(grade: Grade) -> None:
+    held = 64 << 20
+    notebook = cells(RIGHT)
+    notebook.insert(0, cell(f"held = b'x' * {held}"))
+    peak = grade(notebook).peak_bytes
+    assert held - (8 << 20) < peak < held + (32 << 20), peak
 
 
 def test_stubs_are_missing(grade: Grade) -> None:
