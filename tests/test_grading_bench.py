@@ -488,3 +488,29 @@ def test_the_page_names_the_flags_that_the_image_needs() -> None:
     for flag in ("seccomp=container-seccomp.json", "systempaths=unconfined", "unmask=ALL"):
         assert flag in page
     assert "was not built" in page
+
+
+# -- attacks -------------------------------------------------------------------------------------
+
+
+def test_what_one_attack_leaves_in_a_session_is_not_the_nexts() -> None:
+    """A key stays in the keyring that a session's processes share, until each has its own."""
+    said = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from pathlib import Path\n"
+            "from tests.hostile import room\n"
+            "search = (room.KEYCTL, 10, room.SESSION_KEYRING, b'user', b'exam', 0)\n"
+            "seen = lambda: room.ctypes.CDLL(None).syscall(*search) > 0\n"
+            "with room.key_in_keyring('secret'):\n"
+            "    before = seen()\n"
+            "    room.begin_session()\n"
+            "    print(before, seen())\n",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert said.stdout.split() == ["True", "False"]

@@ -134,6 +134,7 @@ def main(spec: dict[str, Any]) -> None:
     """Let one attacker hand in, autograde the class with stock nbgrader, report what came of it."""
     attack = next(attack for attack in hostile.ATTACKS if attack.name == spec["attack"])
     course = Course(INSIDE / "course")
+    room.begin_session()
     with room.listening(INSIDE) as (names, doors), room.key_in_keyring(spec["key"]):
         inside = room.Room(INSIDE, {}, spec["names"] | names, None, course, ())  # type: ignore[arg-type]
         room.seat(inside, [attack], honest=False)  # whoever hands in has a disk of any size

@@ -31,7 +31,8 @@ SOURCES = Path(__file__).parent / "lab" / LAB
 SECRETS = ("REFERENCE", "CHECKS", "MUTANT", "HINT", "ENVIRONMENT", "FILE", "WITNESS", "KEYRING")
 WITNESSES = ("000-witness", "mmm-witness", "zzz-witness")  # first, in between, and last
 TRAINED = "weights.safetensors"
-ADD_KEY, KEYCTL, SESSION_KEYRING, UNLINK = 248, 250, -3, 9  # of x86-64; elsewhere nothing is added
+ADD_KEY, KEYCTL = 248, 250  # of x86-64; elsewhere nothing is added
+SESSION_KEYRING, JOIN_SESSION, UNLINK = -3, 1, 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,6 +237,12 @@ def visited(door: socket.socket) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def begin_session() -> None:
+    """Have a keyring of one's own, and nothing in it that earlier processes of the session left."""
+    if os.uname().machine == "x86_64":
+        ctypes.CDLL(None).syscall(KEYCTL, JOIN_SESSION, None)
 
 
 @contextlib.contextmanager
