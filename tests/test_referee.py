@@ -622,11 +622,8 @@ def test_forged_frames_earn_nothing(grade: Grade) -> None:
 def test_what_is_secret_never_enters_the_process(grade: Grade) -> None:
     secrets = ["zqdoc", "zqhint", "zqgroup", "zqmutant", "zqlevel"]
     spy = f"""
-        found, looked = [], set()
-        def look(at):
-            if at in looked:
-                return
-            looked.add(at)
+        found = []
+        def look():
             for line in open("/proc/self/maps").read().splitlines():
                 ends, rights = line.split()[:2]
                 if "r" not in rights or "[v" in line:
@@ -642,12 +639,12 @@ def test_what_is_secret_never_enters_the_process(grade: Grade) -> None:
                     if secret.encode() in content:
                         found.append(secret)
         def double(x):
-            if x > 10: look("double")
+            if x > 10: look()
             return 3.0 * x
         """
     # the first cell proves that the spy finds what is there: a word written backwards
     probe = "control = 'cod' + 'qz'\ncontrol = control[::-1]"
-    total = "def total(values):\n    look('total')\n    return 0 if found else sum(values)"
+    total = "def total(values):\n    look()\n    return 0 if found else sum(values)"
     spying = cells({"double": spy, "total": total})
     slowly = {"memory_limit": 2048, "time_limit": 60.0}
     clean = grade(spying, **slowly)
