@@ -499,10 +499,10 @@ def test_what_one_attack_leaves_in_a_session_is_not_the_nexts() -> None:
         [
             sys.executable,
             "-c",
-            "from pathlib import Path\n"
+            "import ctypes\n"
             "from tests.hostile import room\n"
             "search = (room.KEYCTL, 10, room.SESSION_KEYRING, b'user', b'exam', 0)\n"
-            "seen = lambda: room.ctypes.CDLL(None).syscall(*search) > 0\n"
+            "seen = lambda: ctypes.CDLL(None).syscall(*search) > 0\n"
             "with room.key_in_keyring('secret'):\n"
             "    before = seen()\n"
             "    room.begin_session()\n"
