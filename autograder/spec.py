@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.compare import Tolerance
-from labkit.markers import Env, Seed
+from labkit.markers import Env, LinearMap, Network, Seed
 from labkit.probes import Gradient, Mutates, Part, Probe, Raises, Returns, Rewards, Samples, Trace
 
 Case = dict[str, Any]
@@ -198,9 +198,11 @@ __all__ = [
     "Gradient",
     "Group",
     "Item",
+    "LinearMap",
     "Mistake",
     "Mutant",
     "Mutates",
+    "Network",
     "Numeric",
     "Outcome",
     "Parameters",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from labkit.markers import Env, Seed
+from labkit.markers import Env, LinearMap, Network, Seed
 from labkit.probes import UNSEEN, Gradient, Mutates, Part, Raises, Returns, Samples, Trace, observe
 
 X = np.array([1.0, 2.0])
@@ -219,3 +219,53 @@ def test_samples_get_fresh_copies_of_all_that_is_within() -> None:
     rows = [np.zeros(1), ([],)]
     seen = observe(count, Samples(3), {"table": table, "rows": rows})
     assert seen.value.tolist() == [[1.0] * 5] * 3
+
+
+def test_a_network_is_the_same_wherever_it_is_built() -> None:
+    """By hand: one layer of the draws of numpy's generator, scaled."""
+    network = Network((4, 1), seed=3).build()
+    rng = np.random.default_rng(3)
+    weight, bias = rng.normal(scale=0.5, size=(1, 4)), rng.normal(scale=0.5, size=1)
+    x = np.arange(4.0)
+    assert network(torch.from_numpy(x)).item() == pytest.approx(float((weight @ x + bias)[0]))
+    deep = Network((4, 8, 2), seed=3).build()
+    assert [type(layer).__name__ for layer in deep] == ["Linear", "Tanh", "Linear"]
+    assert all(p.dtype == torch.float64 and p.requires_grad for p in deep.parameters())
+
+
+def test_a_network_that_changes_is_observed_by_its_tensors() -> None:
+    case = {"online": Network((2, 1), seed=0), "target": Network((2, 1), seed=1)}
+
+    def sync(online: Any, target: Any) -> None:
+        target.load_state_dict(online.state_dict())
+
+    seen = observe(sync, Mutates(("target",)), case)
+    weight = case["online"].build().state_dict()["0.weight"]
+    assert seen.changed == ()
+    torch.testing.assert_close(seen.value["target after the call"]["0.weight"], weight)
+    assert observe(sync, Returns(), case).changed == ("target",)
+    assert observe(sync, Mutates(("online",)), case).changed == ("target",)
+
+
+def test_a_linear_map_multiplies() -> None:
+    case = {"hvp": LinearMap(np.array([[2.0, 1.0], [0.0, 3.0]]))}
+    seen = observe(lambda hvp: hvp(torch.tensor([1.0, 2.0]).double()), Returns(), case)
+    assert seen.value.tolist() == [4.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Network((4,), 0),
+        lambda: Network((4, 0), 0),
+        lambda: Network((4, 10_000), 0),
+        lambda: Network([4, 2], 0),
+        lambda: Network((2,) * 9, 0),
+        lambda: Network((4, 2), -1),
+        lambda: LinearMap([[1.0]]),
+        lambda: LinearMap(np.ones(3)),
+    ],
+)
+def test_what_names_no_network_and_no_map_is_refused(make: Any) -> None:
+    with pytest.raises(TypeError):
+        make()

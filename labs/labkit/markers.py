@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from labkit.wire import record
+
+MAX_LAYERS, MAX_WIDTH = 8, 1024  # of a network that is named by its sizes
 
 
 @record
@@ -57,6 +60,63 @@ class Env:
 
 @record
 @dataclasses.dataclass(frozen=True)
+class Network:
+    """Stands for a network of linear layers with ``tanh`` between them, in double precision.
+
+    Attributes:
+        sizes: numbers that go in, widths of the hidden layers, numbers that come out.
+        seed: what its parameters are drawn from, normally distributed, each layer's scaled by
+            ``1 / sqrt(inputs)``.
+    """
+
+    sizes: tuple[int, ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        sizes_are_right = type(self.sizes) is tuple and all(
+            type(size) is int and 0 < size <= MAX_WIDTH for size in self.sizes
+        )
+        if not sizes_are_right or not 2 <= len(self.sizes) <= MAX_LAYERS:
+            raise TypeError("a network has 2 to 8 sizes from 1 to 1024")
+        if type(self.seed) is not int or self.seed < 0:
+            raise TypeError("a seed is a whole number from 0 on")
+
+    def build(self) -> Any:
+        """Return the network, a ``torch.nn.Sequential``."""
+        import torch
+
+        rng = np.random.default_rng(self.seed)
+        layers: list[Any] = []
+        for inputs, outputs in itertools.pairwise(self.sizes):
+            layer = torch.nn.Linear(inputs, outputs, dtype=torch.float64)
+            for parameter in layer.parameters():
+                drawn = rng.normal(scale=inputs**-0.5, size=tuple(parameter.shape))
+                parameter.data.copy_(torch.from_numpy(drawn))
+            layers += [layer, torch.nn.Tanh()]
+        return torch.nn.Sequential(*layers[:-1])
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class LinearMap:
+    """Stands for the function that multiplies a torch vector by ``matrix``, of shape ``(n, n)``."""
+
+    matrix: np.ndarray
+
+    def __post_init__(self) -> None:
+        if type(self.matrix) is not np.ndarray or self.matrix.ndim != 2:
+            raise TypeError("a linear map is named by its matrix")
+
+    def build(self) -> Callable[[Any], Any]:
+        """Return the function."""
+        import torch
+
+        matrix = torch.from_numpy(self.matrix.copy())
+        return lambda vector: matrix @ vector
+
+
+@record
+@dataclasses.dataclass(frozen=True)
 class RemoteEnv:
     """Stands for an environment that runs at the grader's, as its ``number``-th (see `trusted`).
 
@@ -88,7 +148,7 @@ asking: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # set by who t
 
 def build(value: Any) -> Any:
     """Return a fresh copy of ``value`` in which every marker is the thing it stands for."""
-    if isinstance(value, Seed | Env | RemoteEnv):
+    if isinstance(value, Seed | Env | Network | LinearMap | RemoteEnv):
         return value.build()
     if type(value) is dict:
         return {key: build(item) for key, item in value.items()}

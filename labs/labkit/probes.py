@@ -134,7 +134,7 @@ class Gradient:
 @record
 @dataclasses.dataclass(frozen=True)
 class Mutates:
-    """Observes named arguments after the call, and the return value."""
+    """Observes named arguments after the call, and the return value; of a network its tensors."""
 
     args: tuple[str, ...]
 
@@ -146,7 +146,7 @@ class Mutates:
         value = function(**arguments)
         return {
             "return": value,
-            **{f"{name} after the call": arguments[name] for name in self.args},
+            **{f"{name} after the call": _tensors(arguments[name]) for name in self.args},
         }
 
 
@@ -321,12 +321,21 @@ def observe(
 
 def _is_data(value: Any) -> bool:
     torch = loaded_torch()
-    return isinstance(value, _MUTABLE) or (torch is not None and isinstance(value, torch.Tensor))
+    kinds = (torch.Tensor, torch.nn.Module) if torch is not None else ()
+    return isinstance(value, (*_MUTABLE, *kinds))
+
+
+def _tensors(value: Any) -> Any:
+    """A network's parameters and buffers by name; anything else as it is."""
+    if (torch := loaded_torch()) is not None and isinstance(value, torch.nn.Module):
+        return {name: tensor.detach().clone() for name, tensor in value.state_dict().items()}
+    return value
 
 
 def _same(old: Any, new: Any) -> bool:
     if type(old) is not type(new):
         return False
+    old, new = _tensors(old), _tensors(new)
     if isinstance(old, np.ndarray):
         return (
             old.shape == new.shape

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from labkit.compare import Mismatch, Summary, as_array, shown
-from labkit.markers import Env, Seed
+from labkit.markers import Env, LinearMap, Network, Seed
 from labkit.rendering import Block, Fields, Grid
 from labkit.wire import Opaque
 
@@ -23,6 +23,11 @@ def short(value: Any) -> str:
     if isinstance(value, Env):
         options = "".join(f", {key}={item!r}" for key, item in value.kwargs.items())
         return f'gymnasium.make("{value.id}"{options}), reset with seed {value.seed}'
+    if isinstance(value, Network):
+        layers = " -> ".join(map(str, value.sizes))
+        return f"a network {layers} with tanh between its layers, drawn from seed {value.seed}"
+    if isinstance(value, LinearMap):
+        return f"multiplication by a {short(value.matrix)}"
     if isinstance(value, Opaque):
         return cut(value.text)
     array = as_array(value)
