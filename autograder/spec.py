@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from labkit.compare import Tolerance
 from labkit.markers import Env, LinearMap, Network, Seed
-from labkit.probes import Gradient, Mutates, Part, Probe, Raises, Returns, Rewards, Samples, Trace
+from labkit.probes import (
+    Gradient,
+    Mutates,
+    Part,
+    Passes,
+    Probe,
+    Raises,
+    Returns,
+    Rewards,
+    Samples,
+    Trace,
+)
 
 Case = dict[str, Any]
 """Keyword arguments of one call, plain data and markers; of a `Trace`: ``init`` and ``calls``."""
@@ -207,6 +218,7 @@ __all__ = [
     "Outcome",
     "Parameters",
     "Part",
+    "Passes",
     "Raises",
     "Returns",
     "Rewards",

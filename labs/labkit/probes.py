@@ -173,6 +173,34 @@ class Trace:
 
 @record
 @dataclasses.dataclass(frozen=True)
+class Passes:
+    """Observes arrays of indices that come in passes over the same samples, in random orders.
+
+    Its cases have ``num_epochs``. Reported is what holds for every order: how long the arrays are,
+    which indices each pass has, and how many passes have an order that no other has.
+    """
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return ()
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        found = function(**arguments)
+        batches = [np.array(batch).reshape(-1) for batch in found]
+        indices = np.concatenate(batches) if batches else np.zeros(0, dtype=int)
+        passes = np.array_split(indices, arguments["num_epochs"])
+        orders = {tuple(each.tolist()) for each in passes}
+        in_order = sum(bool((np.diff(each) >= 0).all()) for each in passes)
+        return {
+            "sizes of the batches": [len(batch) for batch in batches],
+            "indices of each pass, sorted": [np.sort(each) for each in passes],
+            "different orders": len(orders),
+            "passes that are not shuffled": in_order,
+        }
+
+
+@record
+@dataclasses.dataclass(frozen=True)
 class Raises:
     """Observes the type of the exception that bad input raises, or that none was raised."""
 
@@ -287,7 +315,7 @@ def _gather(outcome: Any, parts: list[np.ndarray]) -> bool:
     return row.dtype.kind in "biuf" and row.size > 0
 
 
-Probe = Returns | Part | Gradient | Mutates | Trace | Raises | Samples | Rewards
+Probe = Returns | Part | Gradient | Mutates | Trace | Passes | Raises | Samples | Rewards
 
 
 def observe(
@@ -375,6 +403,7 @@ __all__ = [
     "Observation",
     "Opaque",
     "Part",
+    "Passes",
     "Probe",
     "Raises",
     "Returns",
