@@ -2,13 +2,18 @@
 
 from autograder.spec import (
     Exercise,
+    Gate,
     Gradient,
     Group,
+    Mistake,
     Mutant,
     Mutates,
+    Numeric,
+    Outcome,
     Passes,
+    Wrong,
 )
-from solutions.lab06_trpo_ppo import cases, reference, variants
+from solutions.lab06_trpo_ppo import agents, cases, reference, variants
 
 SURROGATE = "torch.min(ratio * advantage, clipped * advantage)"
 PPO_CLIP_LOSS = Exercise(
@@ -517,7 +522,7 @@ FISHER_VECTOR_PRODUCT = Exercise(
 
 TRPO_STEP = Exercise(
     reference=reference.trpo_step,
-    points=4,
+    points=3,
     probe=Mutates(("policy",)),
     groups=(
         Group("the first try", cases.first_try, public=True),
@@ -642,4 +647,41 @@ MINIBATCHES = Exercise(
         ),
     ),
     variants=(variants.minibatches_by_shuffle, variants.minibatches_by_split),
+)
+
+# ---- prediction and trained agent -------------------------------------------------------------
+
+KL_AT_THE_EDGE = Numeric(
+    "kl_at_the_edge",
+    points=1,
+    answer=0.0204,
+    tolerance=0.0001,
+    mistakes=(
+        Mistake(0.0201, "That is KL(new || old): here the old policy does the averaging."),
+        Mistake(-0.0912, "You added the one action that moved; the other one moved too."),
+        Mistake(0.0294, "You measured in bits; the lab uses natural logarithms."),
+    ),
+)
+
+CARTPOLE_AGENT = Outcome(
+    "cartpole_agent",
+    points=3,
+    reference=agents.trained,
+    artifact="cartpole_agent.safetensors",
+    tensors=agents.SHAPES,
+    gates=(
+        Gate(
+            "mean return of 20 greedy episodes",
+            agents.greedy_mean,
+            low=200.0,
+            high=500.0,
+            hint="A right PPO balances to the end or nearly so. If yours stays near 10, check the"
+            " loss's sign; if it rises and collapses, check that the ratio is clipped.",
+        ),
+    ),
+    wrong=(
+        Wrong("untrained", lambda: agents.parameters(reference.ActorCritic(4, 2))),
+        Wrong("uphill", agents.uphill),
+    ),
+    time_limit=60.0,
 )

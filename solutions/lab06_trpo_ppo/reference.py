@@ -5,12 +5,15 @@ belongs to the policy that collected it is called ``old`` and carries no gradien
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from labkit.runtime import progress
 
 VectorEnv = gym.vector.VectorEnv
 Indices = NDArray[np.int64]
@@ -266,3 +269,287 @@ def minibatches(
         order = rng.permutation(num_samples)
         for start in range(0, num_samples, batch_size):
             yield order[start : start + batch_size]
+
+
+class ActorCritic(nn.Module):
+    """A policy and a value function, each a network of its own with two hidden layers.
+
+    Weights are orthogonal, scaled by ``sqrt(2)`` inside, by 0.01 where logits come out, so that
+    every action is about as likely at first, and by 1 where the value comes out.
+
+    Args:
+        obs_size: numbers in an observation.
+        num_actions: number of actions.
+        hidden: width of the hidden layers.
+
+    Source: Andrychowicz et al. (2021), choices C56 and C57.
+    """
+
+    def __init__(self, obs_size: int, num_actions: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.actor = self.network(obs_size, hidden, num_actions, last=0.01)
+        self.critic = self.network(obs_size, hidden, 1, last=1.0)
+
+    @staticmethod
+    def network(inputs: int, hidden: int, outputs: int, *, last: float) -> nn.Sequential:
+        """Return a network whose last layer's weights are scaled by ``last``."""
+        sizes = ((inputs, hidden, 2.0**0.5), (hidden, hidden, 2.0**0.5), (hidden, outputs, last))
+        layers: list[nn.Module] = []
+        for size_in, size_out, gain in sizes:
+            layer = nn.Linear(size_in, size_out)
+            nn.init.orthogonal_(layer.weight, gain)
+            nn.init.zeros_(layer.bias)
+            layers += [layer, nn.Tanh()]
+        return nn.Sequential(*layers[:-1])
+
+
+class Collector:
+    """Steps a vector environment with a policy and cuts what happens into rollouts.
+
+    In Gymnasium's default mode, ``NEXT_STEP``, the step after the end of an episode ignores the
+    action and returns the next episode's first observation: ``valid`` is false there.
+
+    Args:
+        env: a vector environment in ``NEXT_STEP`` mode.
+        seed: of the environment and of the actions.
+    """
+
+    def __init__(self, env: VectorEnv, seed: int) -> None:
+        self.env = env
+        self.generator = torch.Generator().manual_seed(seed)
+        self.obs = torch.as_tensor(env.reset(seed=seed)[0])
+        self.ended = torch.zeros(env.num_envs, dtype=torch.bool)
+        self.running = torch.zeros(env.num_envs)  # rewards of the episodes that go on
+        self.finished: list[float] = []  # sums of rewards of those that ended
+
+    @torch.no_grad()
+    def collect(self, model: ActorCritic, num_steps: int) -> Rollout:
+        """Take ``num_steps`` steps in each environment, with actions sampled from the policy.
+
+        Returns:
+            ``obs``, ``action``, ``logp``, ``reward``, ``value``, ``next_value``, ``terminated``,
+            ``truncated`` and ``valid``, each with the shape ``(num_steps, num_envs, ...)``.
+        """
+        names = ("obs", "action", "logp", "reward", "terminated", "truncated", "valid")
+        rows: dict[str, list[Tensor]] = {name: [] for name in names}
+        seen = [self.obs]
+        for _ in range(num_steps):
+            logp = torch.log_softmax(model.actor(self.obs), dim=-1)
+            action = torch.multinomial(logp.exp(), 1, generator=self.generator)
+            found = self.env.step(action.squeeze(-1).numpy())[:4]
+            next_obs, reward, terminated, truncated = (torch.as_tensor(each) for each in found)
+            taken = logp.gather(-1, action).squeeze(-1)
+            step = (self.obs, action.squeeze(-1), taken, reward.float(), terminated, truncated)
+            for name, value in zip(names, (*step, ~self.ended), strict=True):
+                rows[name].append(value)
+            self.obs, self.ended = next_obs, terminated | truncated
+            self.running += reward
+            self.finished += self.running[self.ended].tolist()
+            self.running[self.ended] = 0.0
+            seen.append(self.obs)
+        values = model.critic(torch.stack(seen)).squeeze(-1)
+        rollout = {name: torch.stack(each) for name, each in rows.items()}
+        return rollout | {"value": values[:-1], "next_value": values[1:]}
+
+
+def gae(rollout: Rollout, *, gamma: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
+    """Return advantages and the critic's targets, shape ``(num_steps, num_envs)``.
+
+    You wrote this in lab 5.
+    """
+    delta = rollout["reward"] - rollout["value"]
+    delta += gamma * rollout["next_value"] * ~rollout["terminated"]
+    keep = gamma * gae_lambda * ~(rollout["terminated"] | rollout["truncated"])
+    advantage = torch.zeros_like(delta)
+    later = torch.zeros_like(delta[0])
+    for t in reversed(range(len(delta))):
+        advantage[t] = later = delta[t] + keep[t] * later
+    return advantage, advantage + rollout["value"]
+
+
+def train_ppo(
+    answers: dict[str, Callable[..., Any]],
+    *,
+    seed: int,
+    num_updates: int = 40,
+    num_envs: int = 8,
+    num_steps: int = 128,
+    num_epochs: int = 10,
+    batch_size: int = 256,
+    gamma: float = 0.98,
+    gae_lambda: float = 0.8,
+    clip_coef: float = 0.2,
+    learning_rate: float = 2e-3,
+    ent_coef: float = 0.0,
+    vf_coef: float = 0.5,
+    max_grad_norm: float = 0.5,
+    on_update: Callable[[int, ActorCritic], bool] | None = None,
+) -> tuple[ActorCritic, dict[str, list[float]]]:
+    """Train an actor and a critic on CartPole-v1 by PPO-clip.
+
+    Args:
+        answers: your functions ``ppo_clip_loss``, ``ppo_value_loss``, ``kl_estimators`` and
+            ``minibatches``, by name.
+        seed: of the networks, the environments, the actions and the minibatches.
+        num_updates: rollouts collected.
+        num_envs: environments that step together.
+        num_steps: length of a rollout.
+        num_epochs: passes over each rollout.
+        batch_size: of a minibatch.
+        gamma: discount per step.
+        gae_lambda: how much later errors count.
+        clip_coef: of the policy's ratio; falls to 0 with the learning rate.
+        learning_rate: Adam's; it falls to 0 in a straight line.
+        ent_coef: weight of the entropy bonus.
+        vf_coef: weight of the critic's loss.
+        max_grad_norm: the gradient is scaled down to this length.
+        on_update: called with the number of rollouts so far and the model; true ends training.
+
+    Returns:
+        The networks, and what happened: ``finished`` (sum of rewards of each episode in the order
+        in which they ended) and, for each gradient step, ``clip_fraction`` and ``approx_kl``.
+
+    Source: Schulman et al. (2017); Engstrom et al. (2020); Huang et al. (2022).
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    model = ActorCritic(obs_size=4, num_actions=2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, eps=1e-5)
+    env = gym.make_vec("CartPole-v1", num_envs, vectorization_mode="vector_entry_point")
+    collector = Collector(env, seed)
+    history: dict[str, list[float]] = {"clip_fraction": [], "approx_kl": []}
+    for update in progress(range(num_updates), desc=f"PPO, seed {seed}"):
+        left = 1.0 - update / num_updates
+        optimizer.param_groups[0]["lr"] = learning_rate * left
+        rollout = collector.collect(model, num_steps)
+        advantage, returns = gae(rollout, gamma=gamma, gae_lambda=gae_lambda)
+        valid = rollout["valid"]
+        data = {name: rollout[name][valid] for name in ("obs", "action", "logp", "value")}
+        data |= {"advantage": advantage[valid], "returns": returns[valid]}
+        size = len(data["obs"])
+        for indices in answers["minibatches"](
+            size, batch_size=batch_size, num_epochs=num_epochs, rng=rng
+        ):
+            batch = {name: value[torch.as_tensor(indices)] for name, value in data.items()}
+            scaled = batch["advantage"] - batch["advantage"].mean()
+            scaled = scaled / (batch["advantage"].std() + 1e-8)
+            logp = torch.log_softmax(model.actor(batch["obs"]), dim=-1)
+            taken = logp.gather(-1, batch["action"].unsqueeze(-1)).squeeze(-1)
+            loss, clip_fraction = answers["ppo_clip_loss"](
+                taken, batch["logp"], scaled, clip_coef=clip_coef * left
+            )
+            value = model.critic(batch["obs"]).squeeze(-1)
+            critic = answers["ppo_value_loss"](
+                value, batch["value"], batch["returns"], clip_coef=None
+            )
+            entropy = -(logp.exp() * logp).sum(dim=-1).mean()
+            optimizer.zero_grad()
+            (loss + vf_coef * critic - ent_coef * entropy).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+            optimizer.step()
+            with torch.no_grad():
+                k3 = answers["kl_estimators"](batch["logp"], taken)[2]
+            history["clip_fraction"].append(float(clip_fraction))
+            history["approx_kl"].append(float(k3))
+        if on_update is not None and on_update(update + 1, model):
+            break
+    return model, history | {"finished": collector.finished}
+
+
+@torch.no_grad()
+def greedy_returns(actor: nn.Module, *, num_episodes: int, seed: int) -> list[float]:
+    """Return the sum of rewards of each of ``num_episodes`` CartPole episodes, likeliest actions.
+
+    Args:
+        actor: maps observations, shape ``(batch, 4)``, to logits, shape ``(batch, 2)``.
+        num_episodes: they are played side by side.
+        seed: of the environments.
+    """
+    env = gym.make_vec("CartPole-v1", num_episodes, vectorization_mode="vector_entry_point")
+    obs, _ = env.reset(seed=seed)
+    total, playing = np.zeros(num_episodes), np.ones(num_episodes, dtype=bool)
+    while playing.any():
+        action = actor(torch.as_tensor(obs)).argmax(dim=-1).numpy()
+        obs, reward, terminated, truncated, _ = env.step(action)
+        total += reward * playing
+        playing &= ~(terminated | truncated)
+    returns: list[float] = total.tolist()
+    return returns
+
+
+def train_trpo(
+    answers: dict[str, Callable[..., Any]],
+    *,
+    seed: int,
+    num_updates: int = 40,
+    num_envs: int = 8,
+    num_steps: int = 128,
+    gamma: float = 0.98,
+    gae_lambda: float = 0.9,
+    max_kl: float = 0.02,
+    damping: float = 0.1,
+    learning_rate: float = 3e-3,
+    num_critic_epochs: int = 10,
+) -> tuple[ActorCritic, dict[str, list[float]]]:
+    """Train an actor and a critic on CartPole-v1 by TRPO.
+
+    Args:
+        answers: your functions ``conjugate_gradient``, ``fisher_vector_product``, ``trpo_step``
+            and ``minibatches``, by name.
+        seed: of the networks, the environments, the actions and the minibatches.
+        num_updates: rollouts collected, and steps of the policy.
+        num_envs: environments that step together.
+        num_steps: length of a rollout.
+        gamma: discount per step.
+        gae_lambda: how much later errors count.
+        max_kl: size of the trust region.
+        damping: of the Fisher matrix.
+        learning_rate: of the critic's Adam.
+        num_critic_epochs: passes of the critic over each rollout.
+
+    Returns:
+        The networks, and what happened: ``finished`` (sum of rewards of each episode in the order
+        in which they ended) and, for each update, ``kl`` (0 where no step was taken).
+
+    Source: Schulman et al. (2015).
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    model = ActorCritic(obs_size=4, num_actions=2)
+    optimizer = torch.optim.Adam(model.critic.parameters(), lr=learning_rate)
+    env = gym.make_vec("CartPole-v1", num_envs, vectorization_mode="vector_entry_point")
+    collector = Collector(env, seed)
+    kls = []
+    for _ in progress(range(num_updates), desc=f"TRPO, seed {seed}"):
+        rollout = collector.collect(model, num_steps)
+        advantage, returns = gae(rollout, gamma=gamma, gae_lambda=gae_lambda)
+        valid = rollout["valid"]
+        obs, action = rollout["obs"][valid], rollout["action"][valid]
+        scaled = advantage[valid] - advantage[valid].mean()
+        scaled = scaled / (advantage[valid].std() + 1e-8)
+
+        logp = torch.log_softmax(model.actor(obs), dim=-1).gather(-1, action.unsqueeze(-1))
+        gain = (logp.squeeze(-1) * scaled).mean()
+        gradient = torch.cat(
+            [part.reshape(-1) for part in torch.autograd.grad(gain, list(model.actor.parameters()))]
+        )
+
+        def hvp(v: Tensor, obs: Tensor = obs) -> Tensor:
+            product: Tensor = answers["fisher_vector_product"](model.actor, obs, v, damping=damping)
+            return product
+
+        direction = answers["conjugate_gradient"](hvp, gradient, num_iterations=10, tolerance=1e-10)
+        _, kl = answers["trpo_step"](
+            model.actor, obs, action, scaled, direction,
+            curvature=float(direction @ hvp(direction)), max_kl=max_kl,
+        )  # fmt: skip
+        kls.append(kl)
+        for indices in answers["minibatches"](
+            len(obs), batch_size=128, num_epochs=num_critic_epochs, rng=rng
+        ):
+            rows = torch.as_tensor(indices)
+            error = model.critic(obs[rows]).squeeze(-1) - returns[valid][rows]
+            optimizer.zero_grad()
+            (error**2).mean().backward()
+            optimizer.step()
+    return model, {"kl": kls, "finished": collector.finished}
