@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from benchmarks import recording
+from labkit.plots import smoothed
 from solutions.lab05_policy_gradients import agents, reference
 
 NUM_SEEDS = 20
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     argparse.ArgumentParser(description=__doc__).parse_args(arguments)
     runs = [trained(seed) for seed in range(NUM_SEEDS)]
     greedy = np.array([run["greedy"].mean() for run in runs])
+    shortest = min(len(run["finished"]) for run in runs)
+    curves = np.array([smoothed(run["finished"][None, :shortest], WINDOW)[0] for run in runs])
     recording.write(
         "lab05_a2c",
         {
@@ -49,6 +52,10 @@ def main(arguments: list[str] | None = None) -> None:
             "greedy mean of 100 episodes": [round(float(mean), 1) for mean in greedy],
             "what the grader measures": [round(float(run["graded"]), 1) for run in runs],
             "seeds at 475 and above": int((greedy >= 475.0).sum()),
+            "curve": {
+                f"{share}%": np.percentile(curves, share, axis=0).round(1)
+                for share in (10, 50, 90)
+            },
             "cpu seconds": [round(float(run["cpu_seconds"]), 2) for run in runs],
         },
     )

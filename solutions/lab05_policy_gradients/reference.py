@@ -5,6 +5,7 @@ holds what happened in step ``t``, column ``i`` what happened in environment ``i
 values are in reward units, time is in environment steps.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -335,6 +336,9 @@ def train_a2c(
 ) -> tuple[ActorCritic, list[float]]:
     """Train an actor and a critic on CartPole-v1 by synchronous advantage actor-critic (A2C).
 
+    Policy gradients forget: the networks that are returned are those after the update up to which
+    the last twenty finished episodes had been best.
+
     Args:
         answers: your functions ``categorical_logp``, ``categorical_entropy``, ``gae``,
             ``normalise``, ``reinforce_loss`` and ``value_loss``, by name.
@@ -359,6 +363,7 @@ def train_a2c(
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     env = gym.make_vec("CartPole-v1", num_envs, vectorization_mode="vector_entry_point")
     collector = Collector(env, seed)
+    best, kept = 0.0, copy.deepcopy(model.state_dict())
     for update in progress(range(num_updates), desc=f"A2C, seed {seed}"):
         optimizer.param_groups[0]["lr"] = learning_rate * (1.0 - update / num_updates)
         rollout = collector.collect(model, num_steps)
@@ -379,6 +384,10 @@ def train_a2c(
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
         optimizer.step()
+        late = float(np.mean(collector.finished[-20:] or [0.0]))
+        if late >= best:
+            best, kept = late, copy.deepcopy(model.state_dict())
+    model.load_state_dict(kept)
     return model, collector.finished
 
 
