@@ -359,11 +359,11 @@ def gae(rollout: Rollout, *, gamma: float, gae_lambda: float) -> tuple[Tensor, T
     """
     delta = rollout["reward"] - rollout["value"]
     delta += gamma * rollout["next_value"] * ~rollout["terminated"]
-    keep = gamma * gae_lambda * ~(rollout["terminated"] | rollout["truncated"])
+    goes_on = ~(rollout["terminated"] | rollout["truncated"])
     advantage = torch.zeros_like(delta)
     later = torch.zeros_like(delta[0])
     for t in reversed(range(len(delta))):
-        advantage[t] = later = delta[t] + keep[t] * later
+        advantage[t] = later = delta[t] + gamma * gae_lambda * later * goes_on[t]
     return advantage, advantage + rollout["value"]
 
 
