@@ -53,8 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
             "what the grader measures": [round(float(run["graded"]), 1) for run in runs],
             "seeds at 475 and above": int((greedy >= 475.0).sum()),
             "curve": {
-                f"{share}%": np.percentile(curves, share, axis=0).round(1)
-                for share in (10, 50, 90)
+                f"{share}%": np.percentile(curves, share, axis=0).round(1) for share in (10, 50, 90)
             },
             "cpu seconds": [round(float(run["cpu_seconds"]), 2) for run in runs],
         },

@@ -146,4 +146,3 @@ def draw_a2c() -> HTML:
             "Sum of rewards against the training episode: the median rises from 20 to near 500"
             " within some hundred episodes; the band of the middle 80 percent stays wide.",
         )
-
