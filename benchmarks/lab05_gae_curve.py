@@ -57,7 +57,7 @@ def exact(policy: Float) -> tuple[Float, Float]:
 
 def walk(policy: Float, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     """Walk ``NUM_ENVS`` agents for ``NUM_STEPS`` steps; who arrives begins anew at the start."""
-    P, R, terminal = chain()
+    _, R, terminal = chain()
     here = np.full(NUM_ENVS, START)
     rows: dict[str, list[NDArray[Any]]] = {
         name: [] for name in ("obs", "action", "next_obs", "reward", "terminated")

@@ -30,7 +30,7 @@ def baselines() -> dict[str, float]:
 
 
 def spread(baseline: float) -> float:
-    """Return the standard deviation of one sample's gradient, its length taken over all elements."""
+    """Return the standard deviation of one sample's gradient, over all its elements."""
     p = policy()
     scores = np.eye(3) - p
     samples = (REWARDS - baseline)[:, None] * scores
@@ -105,7 +105,7 @@ def draw_baselines() -> HTML:
             figure,
             "baselines",
             "Error of the estimated gradient against the number of samples, three parallel falling"
-            " lines: a baseline of -96 far above, no baseline in the middle, the mean reward below.",
+            " lines: a baseline of -96 far above, none in the middle, the mean reward below.",
         )
 
 
