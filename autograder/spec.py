@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labkit.compare import Tolerance
-from labkit.markers import Env, LinearMap, Network, Seed
+from labkit.markers import Env, LinearMap, Network, NormedNetwork, Objects, Seed
 from labkit.probes import (
+    Copies,
+    Draws,
     Gradient,
     Mutates,
     Part,
@@ -203,6 +205,8 @@ Item = Exercise | Numeric | Choice | Outcome
 __all__ = [
     "Case",
     "Choice",
+    "Copies",
+    "Draws",
     "Env",
     "Exercise",
     "Gate",
@@ -214,7 +218,9 @@ __all__ = [
     "Mutant",
     "Mutates",
     "Network",
+    "NormedNetwork",
     "Numeric",
+    "Objects",
     "Outcome",
     "Parameters",
     "Part",

@@ -98,6 +98,49 @@ class Network:
 
 @record
 @dataclasses.dataclass(frozen=True)
+class NormedNetwork(Network):
+    """Stands for a `Network` with a normalising layer before each ``tanh``: one that has buffers."""
+
+    def build(self) -> Any:
+        """Return the network, whose running means and variances are drawn as well."""
+        import torch
+
+        rng = np.random.default_rng([self.seed, 1])
+        layers = []
+        for layer in super().build():
+            if isinstance(layer, torch.nn.Tanh):
+                norm = torch.nn.BatchNorm1d(layers[-1].out_features, dtype=torch.float64)
+                for buffer in (norm.running_mean, norm.running_var):
+                    buffer.copy_(torch.from_numpy(rng.uniform(0.5, 2.0, size=len(buffer))))
+                norm.num_batches_tracked.fill_(int(rng.integers(1, 1_000)))
+                layers.append(norm)
+            layers.append(layer)
+        return torch.nn.Sequential(*layers)
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Objects:
+    """Stands for a numpy array of objects, such as Gymnasium's ``final_obs``: arrays and None."""
+
+    items: tuple[np.ndarray | None, ...]
+
+    def __post_init__(self) -> None:
+        if type(self.items) is not tuple or not all(
+            item is None or type(item) is np.ndarray for item in self.items
+        ):
+            raise TypeError("objects are a tuple of arrays and None")
+
+    def build(self) -> np.ndarray:
+        """Return the array, with copies of the items."""
+        array = np.empty(len(self.items), dtype=object)
+        for index, item in enumerate(self.items):
+            array[index] = copy.deepcopy(item)
+        return array
+
+
+@record
+@dataclasses.dataclass(frozen=True)
 class LinearMap:
     """Stands for the function that multiplies a torch vector by ``matrix``, of shape ``(n, n)``."""
 
@@ -148,7 +191,7 @@ asking: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # set by who t
 
 def build(value: Any) -> Any:
     """Return a fresh copy of ``value`` in which every marker is the thing it stands for."""
-    if isinstance(value, Seed | Env | Network | LinearMap | RemoteEnv):
+    if isinstance(value, Seed | Env | Network | Objects | LinearMap | RemoteEnv):
         return value.build()
     if type(value) is dict:
         return {key: build(item) for key, item in value.items()}

@@ -173,6 +173,73 @@ class Trace:
 
 @record
 @dataclasses.dataclass(frozen=True)
+class Draws(Trace):
+    """Observes a class as `Trace` does; of rows that ``sample`` draws at random, what holds always.
+
+    A method ``sample`` that returns arrays of one length by name is reported by the different rows
+    that it drew, sorted, by their number, and by whether each came about as often as the others.
+    After each call the arrays that it was given are overwritten, as an environment may do with
+    its own: what is to be kept has to be copied.
+    """
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        instance = function(**arguments["init"])
+        returned = []
+        for method, call_arguments in arguments["calls"]:
+            value = copy.deepcopy(getattr(instance, method)(**call_arguments))
+            returned.append([method, _drawn(value) if method == "sample" else value])
+            for given in call_arguments.values():
+                if isinstance(given, np.ndarray):
+                    given.fill(-1)
+        return returned
+
+
+def _drawn(value: Any) -> Any:
+    """Different rows, their number, and whether they are as frequent as equal chances make them."""
+    if type(value) is not dict or not all(type(name) is str for name in value):
+        return value
+    arrays = {name: np.asarray(value[name]) for name in sorted(value)}
+    lengths = {array.shape[:1] for array in arrays.values()}
+    if len(lengths) != 1 or () in lengths or any(a.dtype.kind not in "biuf" for a in arrays.values()):
+        return value
+    flat = np.hstack([a.reshape(len(a), -1).astype(np.float64) for a in arrays.values()])
+    _, first, counts = np.unique(flat, axis=0, return_index=True, return_counts=True)
+    share = len(flat) / max(len(first), 1)
+    even = bool((np.abs(counts - share) <= 6.0 * np.sqrt(share)).all())  # six standard deviations
+    rows = {f"different rows: {name}": array[first] for name, array in arrays.items()}
+    return {**rows, "number of rows": len(flat), "each about as often": even}
+
+
+@record
+@dataclasses.dataclass(frozen=True)
+class Copies:
+    """Observes whether one network became a copy of another and stays what it is.
+
+    Reported are both after the call, and ``target`` once more after ``source`` has moved on.
+    """
+
+    source: str
+    target: str
+
+    @property
+    def mutates(self) -> tuple[str, ...]:
+        return (self.source, self.target)
+
+    def run(self, function: Function, arguments: Arguments) -> Any:
+        import torch
+
+        source, target = arguments[self.source], arguments[self.target]
+        value = function(**arguments)
+        found = {f"{name} after the call": _tensors(arguments[name]) for name in self.mutates}
+        with torch.no_grad():
+            for tensor in torch.nn.Module.state_dict(source).values():
+                tensor.add_(1)
+        later = _tensors(target)
+        return {"return": value, **found, f"{self.target} once {self.source} has moved on": later}
+
+
+@record
+@dataclasses.dataclass(frozen=True)
 class Passes:
     """Observes arrays of indices that come in passes over the same samples, in random orders.
 
@@ -315,7 +382,7 @@ def _gather(outcome: Any, parts: list[np.ndarray]) -> bool:
     return row.dtype.kind in "biuf" and row.size > 0
 
 
-Probe = Returns | Part | Gradient | Mutates | Trace | Passes | Raises | Samples | Rewards
+Probe = Returns | Part | Gradient | Mutates | Trace | Copies | Passes | Raises | Samples | Rewards
 
 
 def observe(
@@ -356,7 +423,9 @@ def _is_data(value: Any) -> bool:
 def _tensors(value: Any) -> Any:
     """A network's parameters and buffers by name; anything else as it is."""
     if (torch := loaded_torch()) is not None and isinstance(value, torch.nn.Module):
-        return {name: tensor.detach().clone() for name, tensor in value.state_dict().items()}
+        # of the class: an answer may have put another network's method in place of its own
+        tensors = torch.nn.Module.state_dict(value)
+        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
     return value
 
 
@@ -364,6 +433,8 @@ def _same(old: Any, new: Any) -> bool:
     if type(old) is not type(new):
         return False
     old, new = _tensors(old), _tensors(new)
+    if isinstance(old, np.ndarray) and old.dtype.kind == "O":
+        return old.shape == new.shape and _same(old.tolist(), new.tolist())
     if isinstance(old, np.ndarray):
         return (
             old.shape == new.shape
@@ -398,6 +469,8 @@ def _described(error: BaseException, function: Function) -> CallError:
 
 __all__ = [
     "CallError",
+    "Copies",
+    "Draws",
     "Gradient",
     "Mutates",
     "Observation",

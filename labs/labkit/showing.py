@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from labkit.compare import Mismatch, Summary, as_array, shown
-from labkit.markers import Env, LinearMap, Network, Seed
+from labkit.markers import Env, LinearMap, Network, NormedNetwork, Objects, Seed
 from labkit.rendering import Block, Fields, Grid
 from labkit.wire import Opaque
 
@@ -25,7 +25,10 @@ def short(value: Any) -> str:
         return f'gymnasium.make("{value.id}"{options}), reset with seed {value.seed}'
     if isinstance(value, Network):
         layers = " -> ".join(map(str, value.sizes))
-        return f"a network {layers} with tanh between its layers, drawn from seed {value.seed}"
+        norm = "BatchNorm1d and " if isinstance(value, NormedNetwork) else ""
+        return f"a network {layers} with {norm}tanh between its layers, drawn from seed {value.seed}"
+    if isinstance(value, Objects):
+        return f"an array of objects {short(list(value.items))}"
     if isinstance(value, LinearMap):
         return f"multiplication by a {short(value.matrix)}"
     if isinstance(value, Opaque):
