@@ -389,6 +389,7 @@ def train_dqn(
     learning_starts: int = 1_000,
     updates_per_step: int = 4,
     sync_every: int = 100,
+    tau: float = 1.0,
     gamma: float = 0.99,
     learning_rate: float = 1e-3,
     end_epsilon: float = 0.04,
@@ -461,7 +462,7 @@ def train_dqn(
             optimizer.step()
             num_updates += 1
             if num_updates % sync_every == 0:
-                answers["sync"](q_network, target_network)
+                answers["sync"](q_network, target_network, tau=tau)
         if evaluate is not None and num_updates and step % evaluate_every < env.num_envs:
             history.append((step, evaluate(q_network)))
             if history[-1][1] >= best:
@@ -479,6 +480,7 @@ def dqn_loss(
     batch: Batch,
     answers: dict[str, Callable[..., Any]],
     gamma: float,
+    delta: float = 10.0,
 ) -> Tensor:
     """Return the Huber loss of a batch against Double DQN's targets, or DQN's without them."""
     rows = {name: torch.as_tensor(value) for name, value in batch.items()}
@@ -489,7 +491,38 @@ def dqn_loss(
             following.insert(0, q_network(rows["next_obs"]))
     name = "double_dqn_target" if len(following) == 2 else "dqn_target"
     target = answers[name](*following, *ends, gamma=gamma)
-    return answers["huber"](answers["gather_q"](q_network(rows["obs"]), rows["action"]), target)
+    return answers["huber"](answers["gather_q"](q_network(rows["obs"]), rows["action"]), target, delta=delta)
+
+
+def climb(
+    answers: dict[str, Callable[..., Any]], *, seed: int = 0, gamma: float = 0.9
+) -> list[float]:
+    """Train on the five probes, one after the other, and return how far off each one's values are.
+
+    The first rung that is not near 0 says where to look.
+
+    Args:
+        answers: as for `train_dqn`.
+        seed: of each training.
+        gamma: discount per step.
+
+    Returns:
+        For each probe the largest error of the learned values, in reward units.
+    """
+    same_step = gym.vector.AutoresetMode.SAME_STEP
+    largest = []
+    for rung in range(1, 6):
+        env = gym.vector.SyncVectorEnv([lambda r=rung: Probe(r)] * 8, autoreset_mode=same_step)
+        network, _ = train_dqn(
+            env, answers, seed=seed, total_timesteps=800, mode="same_step", hidden=16,
+            capacity=500, batch_size=64, learning_starts=64, updates_per_step=3, sync_every=10,
+            gamma=gamma, learning_rate=1e-2, end_epsilon=0.5,
+        )  # fmt: skip
+        truth = Probe(rung).truth(gamma)
+        with torch.no_grad():
+            found = network(torch.tensor(list(truth)).unsqueeze(1))
+        largest.append(float((found - torch.tensor(list(truth.values()))).abs().max()))
+    return largest
 
 
 @torch.no_grad()
@@ -510,3 +543,80 @@ def greedy_returns(q_network: nn.Module, *, num_episodes: int, seed: int) -> lis
         total += reward * playing
         playing &= ~(terminated | truncated)
     return total.tolist()
+
+
+def train_cartpole(
+    answers: dict[str, Callable[..., Any]], *, seed: int, total_timesteps: int = 40_000
+) -> tuple[QNetwork, list[tuple[int, float]]]:
+    """Train on CartPole-v1, and keep the network whose greedy episodes were the best.
+
+    Args:
+        answers: as for `train_dqn`.
+        seed: of everything random.
+        total_timesteps: environment steps at most; three evaluations in a row at 475 end it.
+
+    Returns:
+        The network, and the mean of 20 greedy episodes after each 2,000 steps.
+    """
+    env = gym.make_vec("CartPole-v1", 16, vectorization_mode="vector_entry_point")
+
+    def evaluate(q_network: nn.Module) -> float:
+        return float(np.mean(greedy_returns(q_network, num_episodes=20, seed=1_000 + seed)))
+
+    return train_dqn(
+        env, answers, seed=seed, total_timesteps=total_timesteps, mode="next_step",
+        evaluate=evaluate, stop_at=475.0,
+    )  # fmt: skip
+
+
+def distil(
+    teacher: nn.Module,
+    kd_loss: Callable[..., Tensor],
+    *,
+    seed: int,
+    hidden: int = 16,
+    temperature: float = 0.1,
+    num_updates: int = 2_000,
+    batch_size: int = 256,
+    num_envs: int = 16,
+    epsilon: float = 0.2,
+    learning_rate: float = 5e-3,
+) -> QNetwork:
+    """Teach a small network what a trained one would do on CartPole.
+
+    The teacher plays, with some random actions, so that it shows also how to recover; the student
+    sees the same observations and imitates the teacher's soft choice. Nobody tells it a reward.
+
+    Args:
+        teacher: maps observations to values of actions, which serve as logits.
+        kd_loss: your function.
+        seed: of the student, the environments, the exploration and the samples.
+        hidden: width of the student's hidden layers.
+        temperature: divides the logits of both. Values of actions differ by little, so it is small.
+        num_updates: gradient steps, and steps of the vector environment before them.
+        batch_size: observations in a gradient step.
+        num_envs: environments that step together.
+        epsilon: share of random actions.
+        learning_rate: Adam's; it falls to 0 in a straight line.
+
+    Source: Rusu et al. (2016), section 3.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    env = gym.make_vec("CartPole-v1", num_envs, vectorization_mode="vector_entry_point")
+    seen = [env.reset(seed=seed)[0]]
+    for _ in range(num_updates - 1):
+        seen.append(env.step(epsilon_greedy(teacher, seen[-1], epsilon, rng))[0])
+    obs = torch.as_tensor(np.concatenate(seen))
+    with torch.no_grad():
+        q_teacher = teacher(obs)
+    student = QNetwork(obs.shape[1], q_teacher.shape[1], hidden)
+    optimizer = torch.optim.Adam(student.parameters(), lr=learning_rate, fused=True)
+    for update in progress(range(num_updates), desc=f"distilling, seed {seed}"):
+        optimizer.param_groups[0]["lr"] = learning_rate * (1.0 - update / num_updates)
+        rows = torch.as_tensor(rng.integers(len(obs), size=batch_size))
+        loss = kd_loss(student(obs[rows]), q_teacher[rows], temperature=temperature)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return student
