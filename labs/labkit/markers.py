@@ -99,17 +99,17 @@ class Network:
 @record
 @dataclasses.dataclass(frozen=True)
 class NormedNetwork(Network):
-    """Stands for a `Network` with a normalising layer before each ``tanh``: one that has buffers."""
+    """Stands for a `Network` with a normalising layer before each ``tanh``: it has buffers."""
 
     def build(self) -> Any:
         """Return the network, whose running means and variances are drawn as well."""
         import torch
 
         rng = np.random.default_rng([self.seed, 1])
-        layers = []
+        layers: list[Any] = []
         for layer in super().build():
             if isinstance(layer, torch.nn.Tanh):
-                norm = torch.nn.BatchNorm1d(layers[-1].out_features, dtype=torch.float64)
+                norm: Any = torch.nn.BatchNorm1d(layers[-1].out_features, dtype=torch.float64)
                 for buffer in (norm.running_mean, norm.running_var):
                     buffer.copy_(torch.from_numpy(rng.uniform(0.5, 2.0, size=len(buffer))))
                 norm.num_batches_tracked.fill_(int(rng.integers(1, 1_000)))

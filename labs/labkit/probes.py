@@ -194,13 +194,23 @@ class Draws(Trace):
         return returned
 
 
+def _stacked(column: Any) -> np.ndarray:
+    """A column as an array of numbers, also if it is an array or a list of arrays."""
+    array = np.asarray(column)
+    return np.stack(array.tolist()) if array.dtype.kind == "O" and array.size else array
+
+
 def _drawn(value: Any) -> Any:
     """Different rows, their number, and whether they are as frequent as equal chances make them."""
     if type(value) is not dict or not all(type(name) is str for name in value):
         return value
-    arrays = {name: np.asarray(value[name]) for name in sorted(value)}
+    arrays = {name: _stacked(value[name]) for name in sorted(value)}
     lengths = {array.shape[:1] for array in arrays.values()}
-    if len(lengths) != 1 or () in lengths or any(a.dtype.kind not in "biuf" for a in arrays.values()):
+    if (
+        len(lengths) != 1
+        or () in lengths
+        or any(a.dtype.kind not in "biuf" for a in arrays.values())
+    ):
         return value
     flat = np.hstack([a.reshape(len(a), -1).astype(np.float64) for a in arrays.values()])
     _, first, counts = np.unique(flat, axis=0, return_index=True, return_counts=True)

@@ -26,7 +26,9 @@ def short(value: Any) -> str:
     if isinstance(value, Network):
         layers = " -> ".join(map(str, value.sizes))
         norm = "BatchNorm1d and " if isinstance(value, NormedNetwork) else ""
-        return f"a network {layers} with {norm}tanh between its layers, drawn from seed {value.seed}"
+        return (
+            f"a network {layers} with {norm}tanh between its layers, drawn from seed {value.seed}"
+        )
     if isinstance(value, Objects):
         return f"an array of objects {short(list(value.items))}"
     if isinstance(value, LinearMap):

@@ -73,10 +73,10 @@ def untaught() -> Parameters:
 def bootstraps_from_the_end() -> Parameters:
     """What a target without a mask leads to, in a tenth of the training."""
 
-    def wrong(*args: torch.Tensor, gamma: float) -> torch.Tensor:
-        *values, reward, terminated, truncated = args
-        never = torch.zeros_like(terminated)
-        return reference.double_dqn_target(*values, reward, never, truncated, gamma=gamma)
+    def wrong(*args: Any, gamma: float) -> torch.Tensor:
+        online, target, reward, terminated, truncated = args
+        goes_on = torch.zeros_like(terminated)
+        return reference.double_dqn_target(online, target, reward, goes_on, truncated, gamma=gamma)
 
     found, _ = reference.train_cartpole(
         answers(double_dqn_target=wrong), seed=0, total_timesteps=5_000

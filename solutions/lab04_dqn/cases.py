@@ -50,6 +50,7 @@ def buffer(
         if index + 1 in looks:
             calls.append(("__len__", {}))
             calls.append(("sample", {"batch_size": NUM_DRAWS, "rng": seed(rng)}))
+    calls.append(("__len__", {}))
     return {"init": {"capacity": capacity, "obs_shape": obs_shape}, "calls": calls}
 
 
@@ -59,7 +60,9 @@ def half_full(rng: Rng) -> Cases:
 
 
 def just_full(rng: Rng) -> Cases:
+    """And a transition more, only counted."""
     yield buffer(rng, 4, 4, (3,), looks=(3, 4))
+    yield buffer(rng, 4, 5, (3,), looks=())
 
 
 def overwritten(rng: Rng) -> Cases:
@@ -91,7 +94,7 @@ def gathers(rng: Rng) -> Cases:
     """As many rows as actions in the second case, so that a wrong axis has the right shape."""
     for batch, num_actions in ((5, 3), (4, 4)):
         q = values(rng, batch, num_actions)
-        action = (q.argmax(dim=1) + torch.as_tensor(rng.integers(1, num_actions, batch)))
+        action = q.argmax(dim=1) + torch.as_tensor(rng.integers(1, num_actions, batch))
         yield {"q": q, "action": action % num_actions}
 
 

@@ -509,7 +509,8 @@ PARAMETERS = (
     "        old.copy_(tau * new + (1.0 - tau) * old)"
 )
 BUFFERS = (
-    "for new, old in zip(online.buffers(), target.buffers(), strict=True):\n        old.copy_(new)"
+    "for source, kept in zip(online.buffers(), target.buffers(), strict=True):\n"
+    "        kept.copy_(source)"
 )
 SYNC = Exercise(
     reference=reference.sync,
@@ -539,10 +540,10 @@ SYNC = Exercise(
         ),
         Mutant(
             "aliases_buffers",
-            old="for new, old in zip(online.buffers(), target.buffers(), strict=True):\n"
-            "        old.copy_(new)",
-            new="for new, old in zip(online.buffers(), target.buffers(), strict=True):\n"
-            "        old.data = new.data",
+            old="for source, kept in zip(online.buffers(), target.buffers(), strict=True):\n"
+            "        kept.copy_(source)",
+            new="for source, kept in zip(online.buffers(), target.buffers(), strict=True):\n"
+            "        kept.data = source.data",
             hint="Parameters are copied, but the buffers of both networks now share one memory.",
         ),
         Mutant(
@@ -573,8 +574,8 @@ SYNC = Exercise(
         ),
         Mutant(
             "mixes_buffers",
-            old="old.copy_(new)",
-            new="old.copy_(tau * new + (1.0 - tau) * old)",
+            old="kept.copy_(source)",
+            new="kept.copy_(tau * source + (1.0 - tau) * kept)",
             hint="Buffers are statistics (one is a count): copy them whole, whatever tau is.",
         ),
         Mutant(

@@ -7,6 +7,7 @@ unless stated. Observations have the shape ``(batch, *obs_shape)``, values of ac
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -201,8 +202,8 @@ def sync(online: nn.Module, target: nn.Module, *, tau: float = 1.0) -> None:
     """
     for new, old in zip(online.parameters(), target.parameters(), strict=True):
         old.copy_(tau * new + (1.0 - tau) * old)
-    for new, old in zip(online.buffers(), target.buffers(), strict=True):
-        old.copy_(new)
+    for source, kept in zip(online.buffers(), target.buffers(), strict=True):
+        kept.copy_(source)
 
 
 def linear_schedule(step: int, *, start: float, end: float, fraction: float, total: int) -> float:
@@ -325,7 +326,7 @@ def epsilon_greedy(
     return np.where(explores, rng.integers(q.shape[1], size=len(obs)), q.argmax(axis=1))
 
 
-class Probe(gym.Env[NDArray[np.float32], int]):
+class Probe(gym.Env[NDArray[np.float32], np.int64]):
     """Five tiny environments, each of which needs one thing more than the one before.
 
     1. One observation, reward 1, and the episode is over: can the network say 1?
@@ -354,7 +355,7 @@ class Probe(gym.Env[NDArray[np.float32], int]):
         return self.at, {}
 
     def step(
-        self, action: int
+        self, action: np.int64
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Pay; every episode ends after its first step, in the third probe after its second."""
         seen = float(self.at[0])
@@ -390,6 +391,7 @@ def train_dqn(
     updates_per_step: int = 4,
     sync_every: int = 100,
     tau: float = 1.0,
+    delta: float = 10.0,
     gamma: float = 0.99,
     learning_rate: float = 1e-3,
     end_epsilon: float = 0.04,
@@ -414,6 +416,8 @@ def train_dqn(
         learning_starts: transitions before the first gradient step.
         updates_per_step: gradient steps after each step of the vector environment.
         sync_every: gradient steps between two copies of the network to its target.
+        tau: how far the target follows then.
+        delta: where Huber's loss becomes a straight line.
         gamma: discount per step.
         learning_rate: Adam's; it falls to 0 in a straight line.
         end_epsilon: share of random actions in the end; it starts at 1.
@@ -430,8 +434,9 @@ def train_dqn(
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    obs_space, num_actions = env.single_observation_space, env.single_action_space.n
-    q_network = QNetwork(obs_space.shape[0], num_actions, hidden)
+    obs_space: Any = env.single_observation_space
+    action_space: Any = env.single_action_space
+    q_network = QNetwork(obs_space.shape[0], int(action_space.n), hidden)
     target_network = copy.deepcopy(q_network)
     optimizer = torch.optim.Adam(q_network.parameters(), lr=learning_rate, fused=True)
     buffer = answers["ReplayBuffer"](capacity, obs_space.shape)
@@ -455,7 +460,8 @@ def train_dqn(
         obs, ended = next_obs, terminated | truncated
         for _ in range(updates_per_step if len(buffer) >= learning_starts else 0):
             optimizer.param_groups[0]["lr"] = learning_rate * (1.0 - step / total_timesteps)
-            loss = dqn_loss(q_network, target_network, buffer.sample(batch_size, rng), answers, gamma)
+            batch = buffer.sample(batch_size, rng)
+            loss = dqn_loss(q_network, target_network, batch, answers, gamma=gamma, delta=delta)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(q_network.parameters(), max_grad_norm)
@@ -479,9 +485,10 @@ def dqn_loss(
     target_network: nn.Module,
     batch: Batch,
     answers: dict[str, Callable[..., Any]],
+    *,
     gamma: float,
-    delta: float = 10.0,
-) -> Tensor:
+    delta: float,
+) -> Any:
     """Return the Huber loss of a batch against Double DQN's targets, or DQN's without them."""
     rows = {name: torch.as_tensor(value) for name, value in batch.items()}
     ends = rows["reward"], rows["terminated"], torch.zeros_like(rows["terminated"])
@@ -491,7 +498,9 @@ def dqn_loss(
             following.insert(0, q_network(rows["next_obs"]))
     name = "double_dqn_target" if len(following) == 2 else "dqn_target"
     target = answers[name](*following, *ends, gamma=gamma)
-    return answers["huber"](answers["gather_q"](q_network(rows["obs"]), rows["action"]), target, delta=delta)
+    return answers["huber"](
+        answers["gather_q"](q_network(rows["obs"]), rows["action"]), target, delta=delta
+    )
 
 
 def climb(
@@ -512,7 +521,7 @@ def climb(
     same_step = gym.vector.AutoresetMode.SAME_STEP
     largest = []
     for rung in range(1, 6):
-        env = gym.vector.SyncVectorEnv([lambda r=rung: Probe(r)] * 8, autoreset_mode=same_step)
+        env = gym.vector.SyncVectorEnv([partial(Probe, rung)] * 8, autoreset_mode=same_step)
         network, _ = train_dqn(
             env, answers, seed=seed, total_timesteps=800, mode="same_step", hidden=16,
             capacity=500, batch_size=64, learning_starts=64, updates_per_step=3, sync_every=10,
@@ -615,7 +624,7 @@ def distil(
     for update in progress(range(num_updates), desc=f"distilling, seed {seed}"):
         optimizer.param_groups[0]["lr"] = learning_rate * (1.0 - update / num_updates)
         rows = torch.as_tensor(rng.integers(len(obs), size=batch_size))
-        loss = kd_loss(student(obs[rows]), q_teacher[rows], temperature=temperature)
+        loss: Any = kd_loss(student(obs[rows]), q_teacher[rows], temperature=temperature)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -175,9 +175,7 @@ def sync_by_lerp(online: nn.Module, target: nn.Module, *, tau: float = 1.0) -> N
         target.get_buffer(name).data.copy_(buffer)
 
 
-def schedule_by_cases(
-    step: int, *, start: float, end: float, fraction: float, total: int
-) -> float:
+def schedule_by_cases(step: int, *, start: float, end: float, fraction: float, total: int) -> float:
     duration = fraction * total
     if step >= duration:
         return end
@@ -233,7 +231,7 @@ def store_by_loop(
             last = infos["final_obs"][env]
         rows.append((obs[env], action[env], reward[env], last, terminated[env]))
     names = ("obs", "action", "reward", "next_obs", "terminated")
-    return {name: np.array(column) for name, column in zip(names, zip(*rows), strict=True)}
+    return {name: np.array([row[at] for row in rows]) for at, name in enumerate(names)}
 
 
 def store_by_where(
