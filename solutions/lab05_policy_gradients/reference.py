@@ -333,6 +333,7 @@ def train_a2c(
     ent_coef: float = 0.01,
     vf_coef: float = 0.5,
     max_grad_norm: float = 0.5,
+    on_update: Callable[[int, ActorCritic], bool] | None = None,
 ) -> tuple[ActorCritic, list[float]]:
     """Train an actor and a critic on CartPole-v1 by synchronous advantage actor-critic (A2C).
 
@@ -352,6 +353,7 @@ def train_a2c(
         ent_coef: weight of the entropy bonus.
         vf_coef: weight of the critic's loss.
         max_grad_norm: the gradient is scaled down to this length.
+        on_update: called with the number of updates so far and the model; true ends training.
 
     Returns:
         The networks, and the sum of rewards of each episode in the order in which they ended.
@@ -387,6 +389,8 @@ def train_a2c(
         late = float(np.mean(collector.finished[-20:] or [0.0]))
         if late >= best:
             best, kept = late, copy.deepcopy(model.state_dict())
+        if on_update is not None and on_update(update + 1, model):
+            break
     model.load_state_dict(kept)
     return model, collector.finished
 

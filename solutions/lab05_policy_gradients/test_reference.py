@@ -267,3 +267,15 @@ def test_training_with_a_mask_that_is_wrong_is_another_training() -> None:
 
     reference.train_a2c(agents.answers(normalise=spy), seed=1, num_updates=20)
     assert any(not mask.all() for mask in seen)
+
+
+def test_training_ends_when_it_is_told_to() -> None:
+    heard = []
+
+    def enough(update: int, model: ActorCritic) -> bool:
+        heard.append(update)
+        return update == 2
+
+    _, finished = reference.train_a2c(agents.answers(), seed=0, num_updates=5, on_update=enough)
+    assert heard == [1, 2]
+    assert finished

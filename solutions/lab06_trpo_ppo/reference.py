@@ -414,7 +414,7 @@ def train_ppo(
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = ActorCritic(obs_size=4, num_actions=2)
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, eps=1e-5)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, eps=1e-5, fused=True)
     env = gym.make_vec("CartPole-v1", num_envs, vectorization_mode="vector_entry_point")
     collector = Collector(env, seed)
     history: dict[str, list[float]] = {"clip_fraction": [], "approx_kl": []}
@@ -490,6 +490,7 @@ def train_trpo(
     damping: float = 0.1,
     learning_rate: float = 3e-3,
     num_critic_epochs: int = 10,
+    on_update: Callable[[int, ActorCritic], bool] | None = None,
 ) -> tuple[ActorCritic, dict[str, list[float]]]:
     """Train an actor and a critic on CartPole-v1 by TRPO.
 
@@ -506,6 +507,7 @@ def train_trpo(
         damping: of the Fisher matrix.
         learning_rate: of the critic's Adam.
         num_critic_epochs: passes of the critic over each rollout.
+        on_update: called with the number of rollouts so far and the model; true ends training.
 
     Returns:
         The networks, and what happened: ``finished`` (sum of rewards of each episode in the order
@@ -520,7 +522,7 @@ def train_trpo(
     env = gym.make_vec("CartPole-v1", num_envs, vectorization_mode="vector_entry_point")
     collector = Collector(env, seed)
     kls = []
-    for _ in progress(range(num_updates), desc=f"TRPO, seed {seed}"):
+    for update in progress(range(num_updates), desc=f"TRPO, seed {seed}"):
         rollout = collector.collect(model, num_steps)
         advantage, returns = gae(rollout, gamma=gamma, gae_lambda=gae_lambda)
         valid = rollout["valid"]
@@ -552,4 +554,6 @@ def train_trpo(
             optimizer.zero_grad()
             (error**2).mean().backward()
             optimizer.step()
+        if on_update is not None and on_update(update + 1, model):
+            break
     return model, {"kl": kls, "finished": collector.finished}

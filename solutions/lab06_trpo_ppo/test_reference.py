@@ -277,3 +277,17 @@ def test_every_trpo_step_stays_inside() -> None:
     _, history = train_trpo(parts, seed=0, num_updates=8)
     assert max(history["kl"]) <= 0.02
     assert sum(kl > 0.0 for kl in history["kl"]) >= 6
+
+
+def test_training_ends_when_it_is_told_to() -> None:
+    names = ("conjugate_gradient", "fisher_vector_product", "trpo_step")
+    parts = agents.answers(**{name: getattr(reference, name) for name in names})
+    for train in (reference.train_ppo, train_trpo):
+        heard: list[int] = []
+
+        def enough(update: int, model: ActorCritic, heard: list[int] = heard) -> bool:
+            heard.append(update)
+            return update == 2
+
+        train(parts, seed=0, num_updates=4, num_steps=16, on_update=enough)
+        assert heard == [1, 2]
