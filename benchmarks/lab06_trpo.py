@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.lab06_trpo`` writes ``results/lab06_trpo.json``. The steps are those of lab 6's
 reference; after each one the policy plays 200 fresh episodes, so that its return is known to a few
-points. Three sizes of the trust region, five seeds each.
+points. Three sizes of the trust region, four seeds each.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.control import CartPole
 from benchmarks.populations import Played
 from solutions.lab06_trpo_ppo import reference
 
-NUM_SEEDS, NUM_UPDATES, NUM_EPISODES = 5, 20, 200
+NUM_SEEDS, NUM_UPDATES, NUM_EPISODES = 4, 20, 200
 NUM_ENVS, NUM_STEPS = 16, 128
 GAMMA, GAE_LAMBDA, DAMPING = 0.99, 0.95, 0.1
 SIZES = (0.01, 0.1, 1.0)

@@ -1,12 +1,12 @@
 // PPO's clipped objective for one sample: which term of the minimum counts, and where it is flat.
-// height: 720 wide, 860 narrow
+// height: 600 wide, 790 narrow
 import { flatRegion, sample } from "./ppo-clip-core.js";
 import { colours, fixed, font, keepDrawn, knob, pencil, wire } from "./parts.js";
 
 const END = 2; // of the axis of ratios
 const signed = (value) => (value > 0 ? `+${fixed(value, 1)}` : fixed(value, 1));
 const KNOBS = [
-  { name: "ratio", label: "r ratio", min: 0, max: END, step: 0.01, show: (v) => fixed(v) },
+  { name: "ratio", label: "ρ ratio", min: 0, max: END, step: 0.01, show: (v) => fixed(v) },
   { name: "advantage", label: "A advantage", min: -2, max: 2, step: 0.1, show: signed },
   { name: "epsilon", label: "ε range", min: 0.05, max: 0.5, step: 0.05, show: (v) => fixed(v) },
 ];
@@ -17,8 +17,8 @@ const CASES = [
   ["Bad, made likelier", 1.5, -1],
 ];
 const TERMS = [
-  { name: "plain", words: "r A", hue: "--hue-2" },
-  { name: "clipped", words: "clip(r) A", hue: "--hue-3" },
+  { name: "plain", words: "ρ A", hue: "--hue-2" },
+  { name: "clipped", words: "clip(ρ) A", hue: "--hue-3" },
 ];
 
 const TEMPLATE = `
@@ -31,7 +31,7 @@ const TEMPLATE = `
   ).join("")}<span><i class="cliff-dot" style="--hue:var(--hue-1)"></i> objective, the smaller one</span><span><i class="clip-flat"></i> no gradient</span></p>
   <canvas class="clip-plot" role="img"></canvas>
   <table><caption>This sample</caption>
-    <thead><tr><th scope="col">r A</th><th scope="col">clip(r) A</th><th scope="col">objective</th><th scope="col">gradient</th></tr></thead>
+    <thead><tr><th scope="col">ρ A</th><th scope="col">clip(ρ) A</th><th scope="col">objective</th><th scope="col">gradient</th></tr></thead>
     <tbody><tr><td></td><td></td><td></td><td></td></tr></tbody></table>
   <p class="widget-says" aria-live="polite"></p>`;
 
