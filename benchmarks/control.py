@@ -1,7 +1,7 @@
 """What chapter 6 is measured on: labkit's batched tasks, and three more of their kind.
 
-`Acrobot` is Gymnasium's; the cart and the acrobot with any force or torque from an interval, instead
-of one of a few, are ours.
+`Acrobot` is Gymnasium's; the cart and the acrobot with any force or torque from an interval,
+instead of one of a few, are ours.
 """
 
 from __future__ import annotations

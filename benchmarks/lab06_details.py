@@ -1,8 +1,8 @@
 """PPO's implementation details, each taken away from an agent that has all of them.
 
-``python -m benchmarks.lab06_details`` writes ``results/lab06_details.json``. Sixteen agents for each
-detail and task. What an ending by the clock is worth is also measured where the clock ends nearly
-every episode: agents that train for 50 steps at a time, and are judged over 500.
+``python -m benchmarks.lab06_details`` writes ``results/lab06_details.json``: sixteen agents for
+each detail and task. What an ending by the clock is worth is also measured where the clock ends
+nearly every episode: agents that train for 50 steps at a time, and are judged over 500.
 """
 
 from __future__ import annotations

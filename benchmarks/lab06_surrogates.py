@@ -1,4 +1,4 @@
-"""The comparison of PPO's Table 1 on three small continuous tasks: no penalty, clip, fixed, adaptive.
+"""PPO's Table 1 on three small continuous tasks: no penalty, a clip, a KL fixed and adaptive.
 
 ``python -m benchmarks.lab06_surrogates`` writes ``results/lab06_surrogates.json``. As in the paper
 a run's score is the mean return of its last hundred training episodes, scaled so that the untrained

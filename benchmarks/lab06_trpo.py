@@ -1,8 +1,8 @@
 """TRPO on CartPole: the KL of every accepted step, and what the step did to the true return.
 
-``python -m benchmarks.lab06_trpo`` writes ``results/lab06_trpo.json``. The steps are those of lab 6's
-reference; after each one the policy plays 200 fresh episodes, so that its return is known to a few
-points. Three sizes of the trust region, four seeds each.
+``python -m benchmarks.lab06_trpo`` writes ``results/lab06_trpo.json``. The steps are those of
+lab 6's reference; after each one the policy plays 200 fresh episodes, so that its return is known
+to a few points. Three sizes of the trust region, four seeds each.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ def collect(model: reference.ActorCritic, envs: Played) -> dict[str, torch.Tenso
         reward, terminated, truncated, final_obs, _ = envs.step(action)
         rows.append((obs, action, reward, terminated, truncated, final_obs))
     names = ("obs", "action", "reward", "terminated", "truncated", "final_obs")
-    table = {name: torch.stack(column) for name, column in zip(names, zip(*rows), strict=True)}
+    table = {
+        name: torch.stack(column)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
     for name, seen in (("value", "obs"), ("next_value", "final_obs")):
         table[name] = model.critic(table[seen]).squeeze(-1)
     return table
@@ -72,9 +75,7 @@ def trained(seed: int, max_kl: float) -> dict[str, np.ndarray]:
             kls.append(step(model.actor, obs, action, scaled, max_kl))
             returns.append(true_return(model.actor, 10_001 + update))
             targets = targets.flatten()
-            for indices in reference.minibatches(
-                len(obs), batch_size=128, num_epochs=10, rng=rng
-            ):
+            for indices in reference.minibatches(len(obs), batch_size=128, num_epochs=10, rng=rng):
                 rows = torch.as_tensor(indices)
                 error = model.critic(obs[rows]).squeeze(-1) - targets[rows]
                 optimizer.zero_grad()

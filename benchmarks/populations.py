@@ -324,9 +324,7 @@ def normalised(advantage: Tensor) -> Tensor:
 
 LOG_ROOT = 0.5 * math.log(2.0 * math.pi)
 CLIP_LOSS = torch.vmap(
-    lambda logp, old, advantage, clip: reference.ppo_clip_loss(
-        logp, old, advantage, clip_coef=clip
-    )
+    lambda logp, old, advantage, clip: reference.ppo_clip_loss(logp, old, advantage, clip_coef=clip)
 )
 PLAIN_VALUE = torch.vmap(
     lambda value, old, returns: reference.ppo_value_loss(value, old, returns, clip_coef=None)

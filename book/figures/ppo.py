@@ -1,4 +1,4 @@
-"""Chapter 6's measured figures: TRPO's steps, the clip at work, Table 1, and what details are worth."""
+"""Chapter 6: measured steps of TRPO, the clip at work, Table 1, and what details are worth."""
 
 from __future__ import annotations
 
@@ -149,14 +149,15 @@ def draw_line() -> HTML:
     found = results("interpolation")
     x, curves = np.array(found["points"]), found["curves"]
     with drawing(5.8, 3.1, ncols=2) as (figure, (left, right)):
-        for name, colour, words in (
-            ("surrogate", ORANGE, "plain"),
-            ("clipped", GREEN, "clipped"),
-            ("min", BLUE, "the smaller one"),
-            ("kl", INK, "KL"),
+        for name, colour, words, place in (
+            ("surrogate", ORANGE, "plain", (4.0, 0.046)),
+            ("clipped", GREEN, "clipped", (4.0, 0.024)),
+            ("min", BLUE, "the smaller one", (2.6, -0.02)),
+            ("kl", INK, "KL", (1.9, 0.064)),
         ):
             mean, error = (np.array(curves[name][key]) for key in ("mean", "stderr"))
-            left.plot(x, mean, color=colour, label=words, ls=":" if name == "kl" else "-")
+            left.plot(x, mean, color=colour, ls=":" if name == "kl" else "-")
+            left.text(*place, words, color=colour, ha="right")
             left.fill_between(x, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
         mean, error = (np.array(curves["return"][key]) for key in ("mean", "stderr"))
         right.plot(x, mean, color=PURPLE)
@@ -166,7 +167,6 @@ def draw_line() -> HTML:
             ax.axvline(1.0, color=INK, lw=0.8)
             ax.set_xlabel("0 is old, 1 is new")
         left.set(title="objective", ylim=(-0.03, 0.075))
-        left.legend(fontsize=9)
         right.set(title="true return")
         return inline(
             figure,
@@ -244,8 +244,9 @@ def draw_details() -> HTML:
                 told.append(f"{task}, {name}: {minus(format(change, '+.0f'))} ± {2 * error:.0f}")
             ax.axvline(0.0, color=INK, lw=0.8)
             base = np.mean(tasks[task]["variants"][ALL]["during"])
-            ax.set(title=f"{task} (all: {minus(f'{base:.0f}')})", xlabel="change of the return")
+            ax.set(title=f"{task} (all: {minus(f'{base:.0f}')})")
         axes[0].set_yticks(range(len(names)), names)
+        figure.supxlabel("change of the return", fontsize=11)
         return inline(
             figure, "ppo-details", "Change of the mean return in training. " + "; ".join(told) + "."
         )
