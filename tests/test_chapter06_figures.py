@@ -61,6 +61,9 @@ def test_the_natural_gradient_is_the_steepest_within_the_region() -> None:
     p = trust.chance(trust.START)
     fisher = np.einsum("s,si,sj->ij", p * (1 - p), trust.FEATURES, trust.FEATURES) / len(p)
     assert found["fisher"] == pytest.approx(fisher, rel=1e-6)
+    ahead, back = (trust.chance(trust.START + step * np.eye(2)) for step in (1e-5, -1e-5))
+    slope = ((ahead - back) * trust.GAINS).mean(axis=1) / 2e-5
+    assert found["gradient"] == pytest.approx(slope, rel=1e-6)
     assert found["natural"] == pytest.approx(np.linalg.solve(fisher, found["gradient"]), rel=1e-6)
     angles = np.linspace(0.0, 2.0 * np.pi, 721)
     steps = [trust.to_edge(np.array([np.cos(a), np.sin(a)])) for a in angles]

@@ -163,7 +163,7 @@ def numbers() -> dict[str, str]:
     return {
         "bound_promise": f"{promised:.5f}",
         "bound_true": f"{gained:.3f}",
-        "bound_kl": f"{kl:.6f}",
+        "bound_kl": f"{1e6 * kl:.0f} millionths of a nat",
         "best_true": f"{wide['true'][top]:.1f}",
         "end_true": f"{wide['true'][-1]:.1f}",
         "end_surrogate": f"{wide['surrogate'][-1]:.1f}",
