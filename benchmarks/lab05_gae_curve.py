@@ -3,7 +3,8 @@
 ``python -m benchmarks.lab05_gae_curve`` writes ``results/lab05_gae_curve.json``. The critic is the
 true value function plus an error of a given size; how far an estimated advantage is from the true
 one is split into what its mean is off (bias) and how it scatters (variance), both averaged over the
-state-action pairs that the policy visits.
+state-action pairs that the policy visits. "felt" is the part of the bias that differs between the
+actions of a state; the rest is a baseline, which no gradient feels.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def measured(seed: int, error: float) -> dict[str, list[float]]:
     early = slice(0, NUM_STEPS // 2)  # the end of a rollout would cut what these look at
     pair = (2 * data["obs"] + data["action"])[early].ravel()
     truth = A[data["obs"], data["action"]][early].ravel()
-    found: dict[str, list[float]] = {"bias": [], "variance": [], "error": []}
+    found: dict[str, list[float]] = {"bias": [], "felt": [], "variance": [], "error": []}
     for gae_lambda in LAMBDAS:
         names = ("reward", "terminated")
         reward, terminated = (torch.as_tensor(data[name]) for name in names)
@@ -102,7 +103,9 @@ def measured(seed: int, error: float) -> dict[str, list[float]]:
         means = np.bincount(pair, estimate, minlength=2 * NUM_OBS) / np.maximum(counts, 1)
         scatter = float(((estimate - means[pair]) ** 2).mean())
         bias = float(((means[pair] - truth) ** 2).mean())
-        for name, value in zip(found, (bias, scatter, bias + scatter), strict=True):
+        off = means.reshape(NUM_OBS, 2) - A
+        felt = float((((off - (policy * off).sum(1, keepdims=True)).ravel()[pair]) ** 2).mean())
+        for name, value in zip(found, (bias, felt, scatter, bias + scatter), strict=True):
             found[name].append(value)
     return found
 
@@ -118,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
                 "mean": np.mean([run[name] for run in runs], axis=0).round(5),
                 "sd": np.std([run[name] for run in runs], axis=0, ddof=1).round(5),
             }
-            for name in ("bias", "variance", "error")
+            for name in ("bias", "felt", "variance", "error")
         }
     settings = {"gamma": GAMMA, "num_seeds": NUM_SEEDS, "steps": NUM_STEPS * NUM_ENVS}
     recording.write("lab05_gae_curve", {"settings": settings, "lambdas": LAMBDAS, "errors": curves})
