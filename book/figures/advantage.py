@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 
 from benchmarks import recording
 from book.figures.svg import drawing, inline
@@ -16,6 +16,8 @@ SAMPLES = np.array([10, 30, 100, 300, 1_000, 3_000])
 RUNS = 2_000
 BASELINES = {"none": 0.0, "far off": -96.0, "the mean reward": float("nan")}
 CRITICS = {"0.0": COLOURS[2], "0.3": COLOURS[0], "1.0": COLOURS[1]}
+BATCHES = (1, 30, 1_000)
+LABELS = {"lambda 0": "λ = 0", "lambda 0.5": "λ = 0.5", "lambda 1": "λ = 1"}
 NAMES = {"0.0": "a right critic", "0.3": "off by 0.3", "1.0": "off by 1"}
 
 
@@ -60,6 +62,12 @@ def a2c() -> dict:
     return recording.read("lab05_a2c")
 
 
+@functools.cache
+def ablation() -> dict:
+    """Return what the benchmark of A2C with one change each measured."""
+    return recording.read("lab05_ablation")
+
+
 def best_lambda(error: str) -> float:
     means = curve()["errors"][error]["error"]["mean"]
     return float(curve()["lambdas"][int(np.argmin(means))])
@@ -78,6 +86,11 @@ def numbers() -> dict[str, str]:
         "curve_seeds": str(curve()["settings"]["num_seeds"]),
         "best_small": f"{best_lambda('0.3'):g}",
         "best_large": f"{best_lambda('1.0'):g}",
+        "batch_best": ", ".join(
+            f"{curve()['lambdas'][int(np.argmin(batch_error(size)))]:g} for N = {size}"
+            for size in BATCHES
+        ),
+        "changes_seeds": str(ablation()["settings"]["num_seeds"]),
         "a2c_seeds": str(a2c()["num_seeds"]),
         "a2c_steps": f"{a2c()['num_steps']:,}".replace(",", "\u202f"),
         "a2c_seconds": f"{np.median(a2c()['cpu seconds']):.0f}",
@@ -129,6 +142,52 @@ def draw_gae_curve() -> HTML:
             " minimum at 0; for critics that are off it falls first, has a minimum inside, and"
             " rises towards 1.",
         )
+
+
+def batch_error(size: int) -> np.ndarray:
+    """Return the squared error of an average of ``size`` advantages, for each lambda."""
+    found = curve()["errors"]["1.0"]
+    return np.array(found["felt"]["mean"]) + np.array(found["variance"]["mean"]) / size
+
+
+def draw_gae_batch() -> HTML:
+    """Draw the error that a gradient feels against lambda, for three sizes of a batch."""
+    lambdas = np.array(curve()["lambdas"])
+    with drawing(5.1, 3.3) as (figure, ax):
+        for size, colour in zip(BATCHES, (COLOURS[1], COLOURS[0], COLOURS[2]), strict=True):
+            error = batch_error(size)
+            best = int(np.argmin(error))
+            ax.plot(lambdas, error, color=colour)
+            ax.plot(lambdas[best], error[best], "o", color=colour)
+            ax.text(0.02, error[0] * 1.15, f"N = {size:,}".replace(",", "\u202f"), color=colour)
+        ax.set(xlabel="λ", ylabel="mean squared error", xlim=(0, 1), yscale="log")
+        return inline(
+            figure,
+            "gae-batch",
+            "Error of an average of advantages against lambda, on a logarithmic scale, for 1, 30 and"
+            " 1,000 samples: the more samples, the lower the curve and the further right its"
+            " minimum.",
+        )
+
+
+def changes() -> Markdown:
+    """Tabulate what one change to A2C does."""
+    lines = [
+        "| agent | training episode | greedy, median | greedy, worst | 475 or more |",
+        "|---|---|---|---|---|",
+    ]
+    for name, found in ablation()["agents"].items():
+        train = np.array(found["mean training episode"])
+        greedy = np.array(found["greedy mean of 100 episodes"])
+        cells = (
+            LABELS.get(name, name),
+            f"{train.mean():.0f} ± {train.std(ddof=1):.0f}",
+            f"{np.median(greedy):.0f}",
+            f"{greedy.min():.0f}",
+            f"{found['seeds at 475 and above']} of {len(greedy)}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return Markdown("\n".join(lines))
 
 
 def draw_a2c() -> HTML:
