@@ -15,7 +15,7 @@ from labkit.plots import smoothed
 from solutions.lab05_policy_gradients import agents, reference
 
 NUM_SEEDS = 20
-NUM_UPDATES, STEPS = 1_000, 256  # as in the lab: 16 environments, rollouts of 16 steps
+NUM_UPDATES, STEPS = 1_500, 256  # as in the lab: 16 environments, rollouts of 16 steps
 WINDOW = 20  # episodes
 
 

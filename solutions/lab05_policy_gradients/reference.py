@@ -324,15 +324,16 @@ def train_a2c(
     answers: dict[str, Callable[..., Any]],
     *,
     seed: int,
-    num_updates: int = 1_000,
+    num_updates: int = 1_500,
     num_envs: int = 16,
     num_steps: int = 16,
     gamma: float = 0.99,
     gae_lambda: float = 0.95,
-    learning_rate: float = 3e-3,
+    learning_rate: float = 2e-3,
     ent_coef: float = 0.01,
     vf_coef: float = 0.5,
     max_grad_norm: float = 0.5,
+    normalised: bool = False,
     on_update: Callable[[int, ActorCritic], bool] | None = None,
 ) -> tuple[ActorCritic, list[float]]:
     """Train an actor and a critic on CartPole-v1 by synchronous advantage actor-critic (A2C).
@@ -353,6 +354,7 @@ def train_a2c(
         ent_coef: weight of the entropy bonus.
         vf_coef: weight of the critic's loss.
         max_grad_norm: the gradient is scaled down to this length.
+        normalised: whether each rollout's advantages are brought to mean 0 and deviation 1.
         on_update: called with the number of updates so far and the model; true ends training.
 
     Returns:
@@ -374,7 +376,9 @@ def train_a2c(
             *(rollout[name] for name in names), gamma=gamma, gae_lambda=gae_lambda
         )
         valid = rollout["valid"]
-        advantage = answers["normalise"](advantage, valid)[valid]
+        if normalised:
+            advantage = answers["normalise"](advantage, valid)
+        advantage = advantage[valid]
         logits, value = model(rollout["obs"][valid])
         logp = answers["categorical_logp"](logits, rollout["action"][valid])
         loss = (
