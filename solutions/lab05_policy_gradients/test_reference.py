@@ -265,7 +265,7 @@ def test_training_with_a_mask_that_is_wrong_is_another_training() -> None:
         seen.append(mask)
         return reference.normalise(advantage, mask)
 
-    reference.train_a2c(agents.answers(normalise=spy), seed=1, num_updates=20)
+    reference.train_a2c(agents.answers(normalise=spy), seed=1, num_updates=20, normalised=True)
     assert any(not mask.all() for mask in seen)
 
 
