@@ -9,8 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from labkit.markers import Env, LinearMap, Network, Seed
-from labkit.probes import UNSEEN, Gradient, Mutates, Part, Raises, Returns, Samples, Trace, observe
+from labkit.markers import Env, LinearMap, Network, NormedNetwork, Objects, Seed
+from labkit.probes import (
+    UNSEEN,
+    Copies,
+    Draws,
+    Gradient,
+    Mutates,
+    Part,
+    Raises,
+    Returns,
+    Samples,
+    Trace,
+    observe,
+)
 
 X = np.array([1.0, 2.0])
 
@@ -269,3 +281,112 @@ def test_a_linear_map_multiplies() -> None:
 def test_what_names_no_network_and_no_map_is_refused(make: Any) -> None:
     with pytest.raises(TypeError):
         make()
+
+
+class Ring:
+    """Keeps copies of the last two rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+
+    def add(self, obs: Any) -> None:
+        self.rows = [*self.rows, obs.copy()][-2:]
+
+    def sample(self, rng: Any) -> Any:
+        drawn = rng.integers(len(self.rows), size=400)
+        return {"obs": np.array([self.rows[i] for i in drawn])}
+
+
+class Keeps(Ring):
+    def add(self, obs: Any) -> None:
+        self.rows = [*self.rows, obs][-2:]
+
+
+class Prefers(Ring):
+    def sample(self, rng: Any) -> Any:
+        drawn = (rng.random(400) < 0.8).astype(int)
+        return {"obs": np.array([self.rows[i] for i in drawn], dtype=object)}
+
+
+def drawn(cls: type) -> Any:
+    calls = [("add", {"obs": np.array([float(x), 5.0])}) for x in (9, 7, 4)]
+    case = {"init": {}, "calls": [*calls, ("sample", {"rng": Seed(0)})]}
+    seen = observe(cls, Draws(), case)
+    assert calls[0][1]["obs"][0] == 9.0, "the case itself is left alone"
+    return seen.value[-1][1]
+
+
+def test_draws_reports_which_rows_came_and_whether_evenly() -> None:
+    found = drawn(Ring)
+    assert found["different rows: obs"].tolist() == [[4.0, 5.0], [7.0, 5.0]]
+    assert (found["number of rows"], found["each about as often"]) == (400, True)
+    assert drawn(Prefers)["different rows: obs"].tolist() == [[4.0, 5.0], [7.0, 5.0]]
+    assert drawn(Prefers)["each about as often"] is False
+
+
+def test_draws_overwrites_what_was_given_so_that_references_show() -> None:
+    assert drawn(Keeps)["different rows: obs"].tolist() == [[-1.0, -1.0]]
+
+
+def test_draws_reports_anything_else_as_it_is() -> None:
+    for value in (3, {}, {"x": 1.0}, {"x": [1, 2], "y": [1]}, {"x": ["a"]}, {1: [2]}):
+        cls = type("Odd", (), {"sample": lambda self, value=value: value})
+        seen = observe(cls, Draws(), {"init": {}, "calls": [("sample", {})]})
+        assert seen.value == [["sample", value]]
+
+
+def copied(sync: Any) -> dict[str, Any]:
+    case = {"online": NormedNetwork((2, 3, 1), seed=0), "target": NormedNetwork((2, 3, 1), seed=1)}
+    seen = observe(sync, Copies("online", "target"), case)
+    assert seen.error is None
+    found: dict[str, Any] = seen.value
+    return found
+
+
+def test_copies_looks_again_after_the_source_has_moved_on() -> None:
+    def shares(online: Any, target: Any) -> None:
+        for new, old in zip(online.parameters(), target.parameters(), strict=True):
+            old.data = new.data
+
+    def method(online: Any, target: Any) -> None:
+        target.state_dict = online.state_dict
+
+    later, name = "target once online has moved on", "0.weight"
+    found = copied(lambda online, target: target.load_state_dict(online.state_dict()))
+    assert torch.equal(found[later][name], found["online after the call"][name])
+    assert torch.equal(
+        found[later]["1.running_mean"], found["online after the call"]["1.running_mean"]
+    )
+    found = copied(shares)
+    assert torch.equal(found[later][name], found["online after the call"][name] + 1)
+    found = copied(method)
+    assert not torch.equal(
+        found["target after the call"][name], found["online after the call"][name]
+    )
+
+
+def test_a_normed_network_has_buffers_of_its_own() -> None:
+    network = NormedNetwork((2, 3, 1), seed=4).build()
+    assert [type(layer).__name__ for layer in network] == [
+        "Linear",
+        "BatchNorm1d",
+        "Tanh",
+        "Linear",
+    ]
+    assert len(list(network.buffers())) == 3
+    assert 0.5 <= network[1].running_mean.min() < network[1].running_mean.max() <= 2.0
+    assert network[1].num_batches_tracked > 0
+    plain = Network((2, 3, 1), seed=4).build()
+    assert torch.equal(network[0].weight, plain[0].weight)
+
+
+def test_objects_are_an_array_of_arrays_and_none() -> None:
+    case = {"infos": {"final_obs": Objects((X, None))}}
+    seen = observe(lambda infos: infos["final_obs"][np.array([True, False])][0], Returns(), case)
+    assert seen.value.tolist() == [1.0, 2.0]
+    assert seen.changed == ()
+    seen = observe(lambda infos: infos["final_obs"][0].fill(3.0), Returns(), case)
+    assert seen.changed == ("infos",)
+    for wrong in ([X], (1.0,), ("x",)):
+        with pytest.raises(TypeError):
+            Objects(wrong)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from autograder.spec import Parameters
 from solutions.lab04_dqn import reference
 from solutions.lab04_dqn.reference import QNetwork
 
-TEACHER, STUDENT = 64, 16  # width of the hidden layers
+TEACHER, STUDENT = 128, 32  # width of the hidden layers
 EVALUATION_SEED = 20_000  # far from those that training uses
 NUM_EPISODES = 20
 NAMES = (

@@ -299,7 +299,7 @@ class QNetwork(nn.Sequential):
         hidden: width of the hidden layers.
     """
 
-    def __init__(self, obs_size: int, num_actions: int, hidden: int = 64) -> None:
+    def __init__(self, obs_size: int, num_actions: int, hidden: int = 128) -> None:
         super().__init__(
             nn.Linear(obs_size, hidden),
             nn.ReLU(),
@@ -329,10 +329,10 @@ def epsilon_greedy(
 class Probe(gym.Env[NDArray[np.float32], np.int64]):
     """Five tiny environments, each of which needs one thing more than the one before.
 
-    1. One observation, reward 1, and the episode is over: can the network say 1?
+    1. One observation, one action, reward 1, and the episode is over: can the network say 1?
     2. The observation is -1 or 1 and so is the reward: does it look at the observation?
     3. Two steps, and only the second one pays: do values travel back, discounted?
-    4. One observation, action 1 pays 1 and action 0 costs 1: do actions get their own values?
+    4. One observation, two actions: 1 pays 1 and 0 costs 1: do actions get their own values?
     5. The action that agrees with the observation pays 1, the other one costs 1: all of it.
 
     Args:
@@ -342,7 +342,7 @@ class Probe(gym.Env[NDArray[np.float32], np.int64]):
     def __init__(self, rung: int) -> None:
         self.rung = rung
         self.observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self.action_space = gym.spaces.Discrete(2)
+        self.action_space = gym.spaces.Discrete(1 if rung <= 3 else 2)
         self.at = np.zeros(1, dtype=np.float32)
 
     def reset(
@@ -367,11 +367,11 @@ class Probe(gym.Env[NDArray[np.float32], np.int64]):
         return self.at, paid, True, False, {}
 
     def truth(self, gamma: float) -> dict[float, list[float]]:
-        """Return the values of both actions for every observation that can be met."""
+        """Return the values of all actions for every observation that can be met."""
         return {
-            1: {0.0: [1.0, 1.0]},
-            2: {-1.0: [-1.0, -1.0], 1.0: [1.0, 1.0]},
-            3: {0.0: [gamma, gamma], 1.0: [1.0, 1.0]},
+            1: {0.0: [1.0]},
+            2: {-1.0: [-1.0], 1.0: [1.0]},
+            3: {0.0: [gamma], 1.0: [1.0]},
             4: {0.0: [-1.0, 1.0]},
             5: {-1.0: [1.0, -1.0], 1.0: [-1.0, 1.0]},
         }[self.rung]
@@ -384,18 +384,18 @@ def train_dqn(
     seed: int,
     total_timesteps: int,
     mode: str,
-    hidden: int = 64,
+    hidden: int = 128,
     capacity: int = 50_000,
-    batch_size: int = 128,
+    batch_size: int = 64,
     learning_starts: int = 1_000,
     updates_per_step: int = 4,
-    sync_every: int = 100,
+    sync_every: int = 40,
     tau: float = 1.0,
-    delta: float = 10.0,
+    delta: float = 1.0,
     gamma: float = 0.99,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 2.3e-3,
     end_epsilon: float = 0.04,
-    exploration_fraction: float = 0.3,
+    exploration_fraction: float = 0.08,
     max_grad_norm: float = 10.0,
     evaluate: Callable[[nn.Module], float] | None = None,
     evaluate_every: int = 2_000,
@@ -523,8 +523,8 @@ def climb(
     for rung in range(1, 6):
         env = gym.vector.SyncVectorEnv([partial(Probe, rung)] * 8, autoreset_mode=same_step)
         network, _ = train_dqn(
-            env, answers, seed=seed, total_timesteps=800, mode="same_step", hidden=16,
-            capacity=500, batch_size=64, learning_starts=64, updates_per_step=3, sync_every=10,
+            env, answers, seed=seed, total_timesteps=480, mode="same_step", hidden=16,
+            capacity=500, batch_size=64, learning_starts=64, updates_per_step=2, sync_every=10,
             gamma=gamma, learning_rate=1e-2, end_epsilon=0.5,
         )  # fmt: skip
         truth = Probe(rung).truth(gamma)
@@ -583,7 +583,7 @@ def distil(
     kd_loss: Callable[..., Tensor],
     *,
     seed: int,
-    hidden: int = 16,
+    hidden: int = 32,
     temperature: float = 0.1,
     num_updates: int = 2_000,
     batch_size: int = 256,
