@@ -7,7 +7,8 @@ counts. Seconds are processor seconds of one thread, so that other work does not
 ``python -m benchmarks.lab04_dqn`` writes ``results/lab04_dqn.json``; ``--sb3-seeds 10`` also
 trains theirs, which takes a minute each.
 
-Source of their settings: rl-baselines3-zoo, hyperparams/dqn.yml, CartPole-v1.
+Source of their settings: rl-baselines3-zoo, hyperparams/dqn.yml at commit ce95481b041f, CartPole-v1,
+where they are called "almost tuned".
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from benchmarks import recording
 from solutions.lab04_dqn import agents, reference
 
-NUM_SEEDS = 20
+NUM_SEEDS = 10
 THRESHOLD, IN_A_ROW, EVERY = 475.0, 3, 2_000
 ZOO: dict[str, Any] = {
     "learning_rate": 2.3e-3,
@@ -56,9 +57,6 @@ def ours(seed: int) -> dict[str, np.ndarray]:
             "history": np.array(history),
             "seconds": np.array([trained - started, distilled - trained]),
             "greedy": scores(network, student, episodes=100, seed=10_000 + seed),
-            "graded": np.array(
-                [agents.greedy_mean(agents.parameters(each)) for each in (network, student)]
-            ),
         }
 
     return recording.part(f"lab04_dqn/seed_{seed}", make)
@@ -134,8 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
     measured: dict[str, Any] = {"ours": summary(runs)}
     for at, name in enumerate(("teacher", "student")):
         measured[name] = {
-            "greedy mean of 100 episodes": [round(float(run["greedy"][at]), 1) for run in runs],
-            "what the grader measures": [round(float(run["graded"][at]), 1) for run in runs],
+            "greedy mean of 100 episodes": [round(float(run["greedy"][at]), 1) for run in runs]
         }
     measured["student"]["cpu seconds"] = [round(float(run["seconds"][1]), 2) for run in runs]
     if options.sb3_seeds:

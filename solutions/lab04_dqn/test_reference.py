@@ -1,6 +1,7 @@
 """Lab 4's answers against numbers worked by hand, limits, and oracles that share no code."""
 
 import copy
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -253,8 +254,8 @@ def test_sync_is_stable_baselines3s_update_of_parameters_and_statistics(tau: flo
     online, target = pair()
     theirs = copy.deepcopy(target)
     polyak_update(online.parameters(), theirs.parameters(), tau)
-    statistics = [get_parameters_by_name(network, ["running_"]) for network in (online, theirs)]
-    polyak_update(*statistics, 1.0)
+    new, old = (get_parameters_by_name(network, ["running_"]) for network in (online, theirs))
+    polyak_update(new, old, 1.0)
     sync(online, target, tau=tau)
     count = "1.num_batches_tracked"  # theirs leaves it behind
     expected = theirs.state_dict() | {count: online.state_dict()[count]}
@@ -312,7 +313,7 @@ class Clock(gym.Env[np.ndarray[Any, Any], np.int64]):
 def test_stored_rows_are_what_single_environments_would_have_shown(mode: AutoresetMode) -> None:
     """Gymnasium's own vector environment in each mode; every row continues its own episode."""
     lengths = (2, 3, 5)
-    env = SyncVectorEnv([lambda n=n: Clock(n) for n in lengths], autoreset_mode=mode)
+    env = SyncVectorEnv([partial(Clock, n) for n in lengths], autoreset_mode=mode)
     obs, _ = env.reset()
     ended = np.zeros(3, dtype=bool)
     rng = np.random.default_rng(0)
@@ -329,10 +330,10 @@ def test_stored_rows_are_what_single_environments_would_have_shown(mode: Autores
         obs, ended = next_obs, terminated | truncated
         if mode is AutoresetMode.DISABLED and ended.any():
             obs, _ = env.reset(options={"reset_mask": ended.copy()})
-    for seen, action, reward, after, terminated in rows:
+    for seen, sent, paid, after, terminal in rows:
         assert after == seen + 1.0, "one step further in the same episode"
-        assert reward == action > 0, "the environment heard this action"
-        assert not (terminated and (after // 100) % 2), "odd episodes run out of time"
+        assert paid == sent > 0, "the environment heard this action"
+        assert not (terminal and (after // 100) % 2), "odd episodes run out of time"
     ends = [row for row in rows if row[4]]
     assert ends
     assert all(after % 100 in lengths for _, _, _, after, _ in ends)
@@ -359,7 +360,7 @@ def test_probes_pay_what_their_truth_says() -> None:
     for rung in range(1, 6):
         env = Probe(rung)
         for seed in range(6):
-            for first in range(int(env.action_space.n)):
+            for first in range(len(env.truth(0.5)[0.0 if rung not in (2, 5) else 1.0])):
                 obs, _ = env.reset(seed=seed)
                 at, total, discount, over, action = float(obs[0]), 0.0, 1.0, False, first
                 while not over:
@@ -377,7 +378,9 @@ def test_each_broken_answer_shows_on_its_rung() -> None:
     """What the notebook says about them: the first rung that is off."""
 
     def unmasked(*args: Any, gamma: float) -> Tensor:
-        return double_dqn_target(*args[:3], torch.zeros_like(args[3]), args[4], gamma=gamma)
+        online, target, reward, terminated, truncated = args
+        never = torch.zeros_like(terminated)
+        return double_dqn_target(online, target, reward, never, truncated, gamma=gamma)
 
     def best(q: Tensor, action: Tensor) -> Tensor:
         return q.max(dim=1).values
