@@ -7,8 +7,8 @@ counts. Seconds are processor seconds of one thread, so that other work does not
 ``python -m benchmarks.lab04_dqn`` writes ``results/lab04_dqn.json``; ``--sb3-seeds 10`` also
 trains theirs, which takes a minute each.
 
-Source of their settings: rl-baselines3-zoo, hyperparams/dqn.yml at commit ce95481b041f, CartPole-v1,
-where they are called "almost tuned".
+Source of their settings: rl-baselines3-zoo, hyperparams/dqn.yml, CartPole-v1, at commit
+ce95481b041fe5314c1b2f1a53940d169b9253fc, where they are called "almost tuned".
 """
 
 from __future__ import annotations
