@@ -506,11 +506,11 @@ HUBER = Exercise(
 
 PARAMETERS = (
     "for new, old in zip(online.parameters(), target.parameters(), strict=True):\n"
-    "        old.copy_(tau * new + (1.0 - tau) * old)"
+    "            old.copy_(tau * new + (1.0 - tau) * old)"
 )
 BUFFERS = (
     "for source, kept in zip(online.buffers(), target.buffers(), strict=True):\n"
-    "        kept.copy_(source)"
+    "            kept.copy_(source)"
 )
 SYNC = Exercise(
     reference=reference.sync,
@@ -525,7 +525,7 @@ SYNC = Exercise(
     mutants=(
         Mutant(
             "only_the_name",
-            old=f"{PARAMETERS}\n    {BUFFERS}",
+            old=f"{PARAMETERS}\n        {BUFFERS}",
             new="target = online",
             hint="The target network stays as it was. `target = online` only renames something"
             " inside your function, and `target.state_dict = ...` puts something in the place of a"
@@ -541,9 +541,9 @@ SYNC = Exercise(
         Mutant(
             "aliases_buffers",
             old="for source, kept in zip(online.buffers(), target.buffers(), strict=True):\n"
-            "        kept.copy_(source)",
+            "            kept.copy_(source)",
             new="for source, kept in zip(online.buffers(), target.buffers(), strict=True):\n"
-            "        kept.data = source.data",
+            "            kept.data = source.data",
             hint="Parameters are copied, but the buffers of both networks now share one memory.",
         ),
         Mutant(
@@ -567,7 +567,7 @@ SYNC = Exercise(
         ),
         Mutant(
             "skips_buffers",
-            old=f"\n    {BUFFERS}",
+            old=f"\n        {BUFFERS}",
             new="",
             hint="Buffers are no parameters: the running means of a normalising layer stay behind,"
             " and the target network judges by statistics of the first minute.",

@@ -185,7 +185,6 @@ def huber(pred: Tensor, target: Tensor, *, delta: float = 1.0) -> Tensor:
     return bent.mean()
 
 
-@torch.no_grad()
 def sync(online: nn.Module, target: nn.Module, *, tau: float = 1.0) -> None:
     """Move ``target`` in place: each parameter becomes ``tau * online + (1 - tau) * target``.
 
@@ -200,10 +199,11 @@ def sync(online: nn.Module, target: nn.Module, *, tau: float = 1.0) -> None:
 
     Source: Mnih et al. (2015), algorithm 1 (tau = 1); Lillicrap et al. (2016), section 3.
     """
-    for new, old in zip(online.parameters(), target.parameters(), strict=True):
-        old.copy_(tau * new + (1.0 - tau) * old)
-    for source, kept in zip(online.buffers(), target.buffers(), strict=True):
-        kept.copy_(source)
+    with torch.no_grad():
+        for new, old in zip(online.parameters(), target.parameters(), strict=True):
+            old.copy_(tau * new + (1.0 - tau) * old)
+        for source, kept in zip(online.buffers(), target.buffers(), strict=True):
+            kept.copy_(source)
 
 
 def linear_schedule(step: int, *, start: float, end: float, fraction: float, total: int) -> float:

@@ -90,7 +90,6 @@ def gather_one_hot(q: Tensor, action: Tensor) -> Tensor:
     return (q * torch.nn.functional.one_hot(action, q.shape[1])).sum(dim=1)
 
 
-@torch.no_grad()
 def target_without_grad(
     next_q_target: Tensor,
     reward: Tensor,
@@ -99,8 +98,9 @@ def target_without_grad(
     *,
     gamma: float,
 ) -> Tensor:
-    best, _ = torch.max(next_q_target, dim=-1)
-    return reward + gamma * (1.0 - terminated.to(best.dtype)) * best
+    with torch.no_grad():
+        best, _ = torch.max(next_q_target, dim=-1)
+        return reward + gamma * (1.0 - terminated.to(best.dtype)) * best
 
 
 def target_by_loop(
