@@ -92,6 +92,10 @@ bench-grading: $(INSTALLED)  ## measure grading against stock nbgrader; writes b
 gpu: $(INSTALLED)  ## every lab at GPU size on a GPU; writes benchmarks/results/
 	$(PY) -m benchmarks --gpu
 
+.PHONY: train-showcase
+train-showcase: $(INSTALLED)  ## train the agents that the book's films show: [AGENT=lunar_lander]
+	$(PY) -m benchmarks.showcase $(AGENT)
+
 .PHONY: bundle
 bundle: $(STAMPS)/labs  ## dist/student.zip, dist/instructor.zip and a zip per lab
 	$(PY) -m autograder bundle

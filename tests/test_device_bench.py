@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks import lab04_minatar, lab06_batched, lab06_pong, on_device, recording
+from benchmarks import lab04_minatar, lab06_batched, lab06_pong, on_device, recording, showcase
+from labkit.artifacts import load_artifact
 from labkit.torch_envs import CartPole
 
 
@@ -110,7 +112,7 @@ def test_pong_trains_and_writes_its_curve(results: Path, monkeypatch: pytest.Mon
 
 def test_reaching_the_goal_ends_pong(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last hundred games count, once there are a hundred."""
-    scores = [[-21.0] * 50, [-21.0] * 30 + [18.0] * 99, [-21.0] + [18.0] * 100, []]
+    scores = [[18.0] * 50, [-21.0] * 30 + [18.0] * 99, [-21.0] + [18.0] * 100, []]
 
     class Fake:
         num_actions = 6
@@ -191,3 +193,67 @@ def test_speed_against_the_number_of_environments(
     assert [row["environments"] for row in rows] == [1, 4]
     for row in rows:
         assert min(row.values()) > 0
+
+
+def test_landers_report_their_last_observation() -> None:
+    """In the step that ends an episode the next one starts; what is seen of both is kept apart."""
+    world = showcase.Vectorized("LunarLander-v3", 2, seed=0)
+    single = gym.make("LunarLander-v3")
+    seen, _ = single.reset(seed=0)
+    obs = world.reset()
+    assert obs[0].tolist() == seen.tolist()
+    ended = torch.zeros(2, dtype=torch.bool)
+    while not ended[0]:
+        obs, reward, terminated, truncated, final_obs = world.step(torch.zeros(2, dtype=int))
+        ended = terminated | truncated
+        seen, wanted, *_ = single.step(0)
+        assert final_obs[0].tolist() == seen.tolist()
+        assert float(reward[0]) == pytest.approx(wanted)
+        assert torch.equal((obs != final_obs).any(dim=1), ended)
+
+
+def test_a_landing_is_told_as_it_was_flown() -> None:
+    """A network that never fires: the lander falls onto ground that it doesn't go through."""
+    still = nn.Linear(8, 4)
+    nn.init.zeros_(still.weight)
+    still.bias.data = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    told = showcase.landing(still, seed=3, others=2)
+    assert len(told["returns"]) == 2
+    assert {engine for *_, engine in told["path"]} == {0}
+    assert len(told["path"]) == 1 + -(-told["steps"] // showcase.FRAME)
+    heights = [y for _, y, _, _ in told["path"]]
+    assert heights[0] > 1.0 > heights[-1]
+    xs, ys = zip(*told["ground"], strict=True)
+    assert (xs[0], xs[-1]) == (-1.0, 1.0)
+    pad = [y for x, y in told["ground"] if abs(x) <= 0.2]
+    assert pad and max(pad) == min(pad) < 0.0
+    x, y, _, _ = told["path"][-1]
+    assert y > np.interp(x, xs, ys)
+
+
+def test_showcase_trains_what_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(showcase, "FOLDER", tmp_path)
+    monkeypatch.setitem(showcase.lab06_speed.PPO, "num_updates", 1)
+    showcase.main(["cartpole_ppo"])
+    (path,) = tmp_path.iterdir()
+    assert load_artifact(path)["0.weight"].shape == (64, 4)
+    with pytest.raises(SystemExit):
+        showcase.main(["cartpole_ppx"])
+
+
+def test_scores_are_of_one_game_each() -> None:
+    """Rewards 1, 1 and the end; then 1 and the end: 2 and 1, not 2 and 3."""
+
+    class Scripted:
+        ends = iter([False, True, True])
+
+        def step(self, action: np.ndarray) -> tuple:
+            obs, no = np.zeros((1, 4, 84, 84), np.uint8), np.zeros(1, dtype=bool)
+            ended = np.array([next(self.ends)])
+            return obs, np.ones(1), ended, no, {"final_obs": obs}
+
+    games = on_device.AtariGames("pong", 1, seed=0, device="cpu")
+    games.games = Scripted()
+    for _ in range(3):
+        games.step(torch.zeros(1, dtype=torch.int64))
+    assert games.scores == [2.0, 1.0]

@@ -31,7 +31,14 @@ from course_site import (  # noqa: E402
     results,
     widget,
 )
-from course_site.films import cliff, connect_four, maze, reel  # noqa: E402
+from course_site.films import (  # noqa: E402
+    cartpole,
+    cliff,
+    connect_four,
+    lunar_lander,
+    maze,
+    reel,
+)
 
 
 class TestQuiz:
@@ -312,6 +319,26 @@ class TestFilms:
         assert len(record["values"]) == len(places)
         sign = {record["players"][0]: 1, record["players"][1]: -1, None: 0}[record["winner"]]
         assert record["values"][-1] == sign
+
+    @pytest.mark.parametrize("agent", cartpole.AGENTS)
+    def test_who_balances_does_so_throughout(self, agent: str) -> None:
+        path = cartpole.played(agent)
+        assert len(path) == cartpole.STEPS + 1
+        assert max(abs(x) for x, _ in path) < cartpole.EDGE
+        assert path[0] == (cartpole.START[0], pytest.approx(cartpole.START[2]))
+        assert f"{cartpole.AGENTS[agent]} 500" in cartpole.facts()
+
+    def test_the_lander_comes_down_between_the_flags_on_the_ground(self) -> None:
+        record = json.loads(lunar_lander.RECORD.read_text("utf-8"))
+        x, y, angle, _ = record["path"][-1]
+        assert abs(x) < 0.2 and abs(y) < 0.05 and abs(angle) < 0.2
+        assert record["return"] >= lunar_lander.SOLVED
+        assert "between the two flags" in lunar_lander.film()[0]
+
+    def test_flames_burn_while_their_engine_fires(self) -> None:
+        engines = [2, 2, 0, 1, 2]
+        burns = [lunar_lander.burning(engines, engine) for engine in (1, 2, 3)]
+        assert burns == [[(3, 4)], [(0, 2), (4, 5)], []]
 
     @pytest.mark.parametrize("name", films.films())
     def test_a_film_is_small_and_its_still_is_a_picture(self, name: str) -> None:

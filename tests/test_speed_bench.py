@@ -133,7 +133,7 @@ def test_results_have_both_sides_and_are_not_measured_twice(
 
     def train(seed: int, referee: Any) -> None:
         trained.append(("ours", seed, torch.get_num_threads()))
-        referee.told(seed == 0, 2.0 + seed)
+        referee.told(seed == 100, seed - 98.0)
 
     def theirs(method: str, seed: int, referee: Any, *, budget: int | None = None) -> None:
         if budget is None:
@@ -144,7 +144,7 @@ def test_results_have_both_sides_and_are_not_measured_twice(
     monkeypatch.setattr(solving, "theirs", theirs)
     for _ in range(2):
         solving.compare("speed", {"PPO": train}, {"note": "tiny"}, ["--seeds", "2"])
-    assert trained == [("ours", 0, 1), ("PPO", 0, 1), ("ours", 1, 1), ("PPO", 1, 1)]
+    assert trained == [("ours", 100, 1), ("PPO", 100, 1), ("ours", 101, 1), ("PPO", 101, 1)]
     found = recording.read("speed")
     ours, others = found["methods"].values()
     assert (ours["solved"], others["solved"]) == ("1 of 2", "2 of 2")

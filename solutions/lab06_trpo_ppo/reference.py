@@ -442,9 +442,11 @@ def train_ppo(
             critic = answers["ppo_value_loss"](
                 value, batch["value"], batch["returns"], clip_coef=None
             )
-            entropy = -(logp.exp() * logp).sum(dim=-1).mean()
+            objective = loss + vf_coef * critic
+            if ent_coef > 0.0:
+                objective = objective + ent_coef * (logp.exp() * logp).sum(dim=-1).mean()
             optimizer.zero_grad()
-            (loss + vf_coef * critic - ent_coef * entropy).backward()
+            objective.backward()
             nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
             optimizer.step()
             with torch.no_grad():
