@@ -16,7 +16,7 @@ from labkit.artifacts import load_artifact
 
 SHOWCASE = Path(__file__).parents[3] / "showcase"
 AGENTS = {"dqn": "DQN", "a2c": "A2C", "ppo": "PPO"}
-START = (-0.9, 0.0, 0.13, 0.0)  # left of the middle, leaning right: harder than Gymnasium's starts
+START = (0.9, 0.0, -0.13, 0.0)  # right of the middle, leaning left: harder than Gymnasium's
 STEPS, EVERY = 400, 8  # of the film, and of its frames
 SECONDS_PER_STEP = 0.02
 EPISODES, SEED = 20, 20_000
