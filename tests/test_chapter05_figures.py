@@ -57,7 +57,7 @@ def test_the_best_lambda_grows_with_the_batch() -> None:
     lambdas = np.array(advantage.curve()["lambdas"])
     best = [float(lambdas[np.argmin(advantage.batch_error(n))]) for n in advantage.BATCHES]
     assert best == sorted(set(best))
-    assert 0.0 < best[0]
+    assert best[0] > 0.0
     assert best[-1] < 1.0
 
 
