@@ -16,7 +16,6 @@ from solutions.lab06_trpo_ppo.reference import (
     categorical_kl,
     conjugate_gradient,
     fisher_vector_product,
-    gae,
     kl_estimators,
     minibatches,
     ppo_clip_loss,
@@ -239,19 +238,6 @@ def test_a_rejected_trpo_step_leaves_the_policy_bit_for_bit() -> None:
 
 
 # ---- the loops --------------------------------------------------------------------------------
-
-
-def test_provided_gae_is_lab_5s() -> None:
-    from solutions.lab05_policy_gradients.reference import gae as answer
-
-    rng = np.random.default_rng(0)
-    rollout = {
-        name: torch.as_tensor(rng.normal(size=(30, 4)))
-        for name in ("reward", "value", "next_value")
-    } | {name: torch.as_tensor(rng.random((30, 4)) < 0.1) for name in ("terminated", "truncated")}
-    ours = gae(rollout, gamma=0.97, gae_lambda=0.9)
-    for found, expected in zip(ours, answer(**rollout, gamma=0.97, gae_lambda=0.9), strict=True):
-        torch.testing.assert_close(found, expected)
 
 
 def test_the_first_weights_are_orthogonal() -> None:
