@@ -164,7 +164,7 @@ def draw_gae_batch() -> HTML:
         return inline(
             figure,
             "gae-batch",
-            "Error of an average of advantages against lambda, on a logarithmic scale, for 1, 30 and"
+            "Error of an average of advantages against lambda, on a log scale, for 1, 30 and"
             " 1,000 samples: the more samples, the lower the curve and the further right its"
             " minimum.",
         )
