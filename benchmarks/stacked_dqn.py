@@ -195,9 +195,14 @@ def overestimation(
 
 
 def train(
-    setting: Setting, *, runs: int, seed: int, evaluate_every: int = 1_000, compare_every: int = 4_000,
+    setting: Setting,
+    *,
+    runs: int,
+    seed: int,
+    evaluate_every: int = 1_000,
+    compare_every: int = 4_000,
     episodes: int = 10,
-) -> dict[str, np.ndarray]:  # fmt: skip
+) -> dict[str, np.ndarray]:
     """Train ``runs`` agents.
 
     Returns:
@@ -212,9 +217,7 @@ def train(
     target_network = copy.deepcopy(q_network)
     optimizer = torch.optim.Adam(q_network.parameters(), lr=setting.learning_rate, fused=True)
     memory, steps = Memory(setting.replay, runs), NStep(setting.n_step, setting.gamma)
-    found: dict[str, list[np.ndarray]] = {
-        name: [] for name in ("score", "believed", "collected")
-    }
+    found: dict[str, list[np.ndarray]] = {name: [] for name in ("score", "believed", "collected")}
     obs = env.reset()
     for step in range(1, setting.total_steps + 1):
         epsilon = reference.linear_schedule(

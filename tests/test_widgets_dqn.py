@@ -96,7 +96,9 @@ def test_the_loss_and_its_slope_are_the_references(delta: float) -> None:
     error = torch.linspace(-3, 3, 41, dtype=torch.float64, requires_grad=True)
     each = torch.stack([reference.huber(e[None], torch.zeros(1), delta=delta) for e in error])
     (slope,) = torch.autograd.grad(each.sum(), error)
-    expression = "data.errors.map((e) => [core.huber(e, data.delta), core.huberSlope(e, data.delta)])"
+    expression = (
+        "data.errors.map((e) => [core.huber(e, data.delta), core.huberSlope(e, data.delta)])"
+    )
     got = run_js(CORE, expression, {"errors": error.tolist(), "delta": delta})
     np.testing.assert_allclose(got, torch.stack([each, slope], dim=1).detach(), atol=1e-12)
 
@@ -155,15 +157,29 @@ def test_an_agent_without_replay_learns_from_its_latest_steps_alone() -> None:
     assert run_js(CORE, expression, None) == [520, 8]
 
 
-def test_without_a_target_network_values_leave_the_world() -> None:
-    """With a copy every 200 steps they can't: each copy adds a reward at most (here 7)."""
+def test_without_a_target_network_a_capped_loss_lets_values_leave_the_world() -> None:
+    """The pole falls the same way each time, and every state's target is above its own value.
+
+    With a target network this can't be: each copy adds a reward at most, and here are seven.
+    """
     expression = (
-        "[true, false].map((target) => { const agent = new core.Agent({ replay: true, target,"
-        " batchSize: 32, syncEvery: 200, seed: 1, steps: 2000 });"
-        " for (let i = 0; i < 2000; i++) agent.step(); return agent.believed(); })"
+        "[[true, 1], [false, 1e9], [false, 1]].map(([target, delta]) => {"
+        " const agent = new core.Agent({ replay: true, target, delta, batchSize: 16,"
+        " syncEvery: 200, seed: 1, steps: 1600 });"
+        " for (let i = 0; i < 1600; i++) agent.step();"
+        " const episode = []; let state = agent.start(), ended = false;"
+        " while (!ended && episode.length < 50) {"
+        " const q = Array.from(core.values(agent.net, state)); episode.push(q);"
+        " ({ state, terminated: ended } = core.step(state, Number(q[1] > q[0]))); }"
+        " return [agent.believed(), episode]; })"
     )
-    lagged, alone = run_js(CORE, expression, None)
-    assert 1 < lagged < 100 < 1_000 < alone
+    (lagged, _), (squared, _), (alone, episode) = run_js(CORE, expression, None)
+    assert 1 < lagged < 100
+    assert 1 < squared < 100
+    assert alone > 500
+    values = np.array(episode)
+    assert len(set(values.argmax(axis=1))) == 1
+    assert (1 + 0.99 * values.max(axis=1)[1:] > values.max(axis=1)[:-1]).all()
 
 
 def test_the_figure_is_small_and_says_how_tall_it_is() -> None:

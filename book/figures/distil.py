@@ -38,7 +38,7 @@ def draw_temperature() -> HTML:
         with_factor = np.array([slope(t) for t in temperatures])
         ax.plot(temperatures, with_factor, color=BLUE)
         ax.plot(temperatures, with_factor / temperatures**2, "--", color=ORANGE)
-        ax.text(6, with_factor[-1] * 1.35, "with T²", color=BLUE)
+        ax.text(4, with_factor[-1] * 0.45, "with T²", color=BLUE)
         ax.text(0.55, 0.012, "without", color=ORANGE)
         ax.axhline(float((LOGITS - LOGITS.mean()).norm()) / 4, color=INK, ls=":", lw=1.4)
         ax.set(title="length of the gradient", xlabel="T", xscale="log", yscale="log")

@@ -27,6 +27,7 @@ FOUR = {
     "target only": GREEN,
     "neither": PURPLE,
 }
+LOSSES = {"methods": "δ = 10", "delta 1": "δ = 1", "squared": "squared error"}
 PAPER = {  # Mnih et al. (2015), Extended Data Table 3
     "Breakout": (316.8, 240.7, 10.2, 3.2),
     "Seaquest": (2894.0, 823.0, 1003.0, 276.0),
@@ -145,12 +146,16 @@ def late(found: dict) -> Float:
 def ablation_table() -> Markdown:
     """Return the paper's two games and our pole, with replay and target network and without."""
     ours = results("ablation")
-    names = ["", *(f"{game} (paper)" for game in PAPER), "CartPole, δ = 10", "CartPole, δ = 1"]
+    names = [
+        "",
+        *(f"{game} (paper)" for game in PAPER),
+        *(f"CartPole, {x}" for x in LOSSES.values()),
+    ]
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for row, name in enumerate(FOUR):
         cells = [spaced(scores[row]) if scores[row] > 999 else f"{scores[row]}"
                  for scores in PAPER.values()]  # fmt: skip
-        for key in ("methods", "delta 1"):
+        for key in LOSSES:
             runs = late(ours[key][name])
             cells.append(f"{runs.mean():.0f} ± {runs.std(ddof=1) / len(runs) ** 0.5:.0f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
@@ -160,8 +165,8 @@ def ablation_table() -> Markdown:
 def draw_ablation() -> HTML:
     """Draw how long the poles stay up, and what the networks believe, for both losses."""
     settings = results("ablation")["settings"]
-    with drawing(5.1, 5.4, nrows=2, ncols=2, sharex="row", sharey="row") as (figure, axes):
-        for column, (key, delta) in enumerate((("methods", 10), ("delta 1", 1))):
+    with drawing(5.1, 5.4, nrows=2, ncols=2, sharey="row") as (figure, axes):
+        for column, key in enumerate(("methods", "squared")):
             found = results("ablation")[key]
             for place, (name, colour) in enumerate(FOUR.items()):
                 runs = late(found[name])
@@ -169,7 +174,7 @@ def draw_ablation() -> HTML:
                 believed = np.median(np.abs(found[name]["believed"]), axis=0)
                 step = settings["compared every"] * np.arange(1, len(believed) + 1)
                 axes[1, column].plot(step / 1000, believed, "o-", color=colour, ms=3, label=name)
-            axes[0, column].set(title=f"loss bends at δ = {delta}", ylim=(0, 510))
+            axes[0, column].set(title=LOSSES[key])
             axes[0, column].set_yticks(range(4), ["both", "replay", "target", "neither"])
             axes[0, column].set(xlim=(0, 510), ylim=(3.6, -0.6), xlabel="steps up")
             axes[1, column].axhline(CEILING, color=INK, ls=":", lw=1.4)
@@ -322,14 +327,13 @@ def numbers() -> dict[str, str]:
     in_a_row, drawn = batches()
     spread = played().obs[:, 0].std()
     ours, settings = results("ablation"), results("ablation")["settings"]
-    lost = {
-        key: max(float(np.median(ours[key][name]["believed"], axis=0)[-1])
-                 for name in ("replay only", "neither"))
-        for key in ("methods", "delta 1")
-    }  # fmt: skip
+    runs = {key: {name: late(ours[key][name]) for name in FOUR} for key in LOSSES}
+    believed = {
+        key: float(np.median(ours[key]["replay only"]["believed"], axis=0)[-1]) for key in LOSSES
+    }
     improved = {name: late(results("improvements")["methods"][name]) for name in METHODS}
     plain = triples(improved["DQN"])
-    between = (LINE >= MARKS[0]) & (LINE <= MARKS[1])
+    between = np.abs(LINE) <= MARKS[1]
     single, double = (float(off[between].mean()) for off in overestimates())
     return {
         "replay_row": f"{(spread / in_a_row.std()) ** 2:.1f}",
@@ -338,8 +342,15 @@ def numbers() -> dict[str, str]:
         "abl_steps": spaced(settings["total_steps"]),
         "abl_copy": str(settings["sync_every"]),
         "abl_capacity": spaced(settings["replay"]),
-        "abl_lost_10": spaced(lost["methods"]),
-        "abl_lost_1": spaced(lost["delta 1"]),
+        "abl_short": spaced(settings["steps of the shorter runs"]),
+        "abl_both": f"{runs['methods']['replay and target'].mean():.0f}",
+        "abl_target": f"{runs['methods']['target only'].mean():.0f}",
+        "abl_replay": f"{runs['methods']['replay only'].mean():.0f}",
+        "abl_lost": f"{believed['methods'] / 1e6:.0f} million",
+        "abl_squared_believed": f"{believed['squared']:.0f}",
+        "abl_squared_replay": f"{runs['squared']['replay only'].mean():.0f}",
+        "abl_squared_both": f"{runs['squared']['replay and target'].mean():.0f}",
+        "abl_clipped_both": f"{runs['delta 1']['replay and target'].mean():.0f}",
         "gap_dqn": signed(gap("DQN").mean()),
         "gap_double": signed(gap("Double DQN").mean()),
         "gap_noisy": signed(gap("DQN" + NOISY).mean()),

@@ -1,4 +1,4 @@
-"""Chapter 4's figures about function approximation: what an update touches, and when it diverges."""
+"""Chapter 4's figures about networks for tables: what an update touches, when it diverges."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ def draw_update() -> HTML:
         ax.plot(CORRIDOR, table, "o", color=ORANGE, ms=3.2, label="table")
         ax.plot(CORRIDOR, change, "-", color=BLUE, label="network")
         ax.plot([AT], [MOVE], "o", color=INK, ms=6)
-        ax.annotate("the state that\nwas updated", (AT, MOVE), (-8, -8),
+        ax.annotate("the state that\nwas updated", (AT, MOVE), (-8, -44),
                     textcoords="offset points", ha="right", va="top")  # fmt: skip
         ax.set(xlabel="state", ylabel="change of its value", xlim=(-1.03, 1.03))
-        ax.legend(loc="upper left")
+        ax.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12))
         return inline(
             figure,
             "one-update",
             "Change of value for 41 states in a row after one state's value was raised by a half:"
-            " the table has one spike there, the network a broad hill that covers all states.",
+            " the table has one spike there, the network raises all states by nearly as much.",
         )
 
 
@@ -107,16 +107,6 @@ def sweeps(leg: str | None = None, *, copy_every: int = 1, count: int = NUM_SWEE
     return np.array(largest)
 
 
-def two_states(gamma: float, copy_every: int, updates: int) -> float:
-    """Return by what a weight grows in the example of two states, w and 2w."""
-    weight = lagged = 1.0
-    for update in range(1, updates + 1):
-        weight += STEP * (gamma * 2 * lagged - weight)
-        if update % copy_every == 0:
-            lagged = weight
-    return weight
-
-
 def numbers() -> dict[str, str]:
     """Return the numbers that the prose quotes, as it writes them."""
     change = update_of_network()
@@ -153,7 +143,7 @@ def draw_baird() -> HTML:
             found = sweeps(leg)
             ax.plot(np.arange(1, NUM_SWEEPS + 1), found, style, color=colour, label=label)
         ax.set(xlabel="sweep", ylabel="largest value (truth: 0)", yscale="log")
-        ax.set(xlim=(0, NUM_SWEEPS), ylim=(1e-3, 1e7))
+        ax.set(xlim=(0, NUM_SWEEPS), ylim=(1e-3, 1e9))
         ax.legend(loc="upper left")
         return inline(
             figure,

@@ -1,5 +1,5 @@
 // A DQN learns CartPole in the page, with and without replay, with and without a target network.
-// height: 800 wide, 1120 narrow
+// height: 720 wide, 1220 narrow
 import { Agent } from "./replay-target-core.js";
 import { calm, colours, fixed, font, keepDrawn, knob, pencil, wire } from "./parts.js";
 
@@ -8,7 +8,7 @@ const choices = (...found) => found.map((value) => [value, String(value)]);
 const KNOBS = [
   { name: "syncEvery", label: "copy every … steps", options: choices(10, 20, 50, 100, 200, 500) },
   { name: "batchSize", label: "batch size", options: choices(8, 16, 32, 64) },
-  { name: "delta", label: "δ, where the loss bends", options: [["1", "1, as in the paper"], ["10", "10, as in the lab"]] },
+  { name: "delta", label: "δ, where the loss bends", options: [["1", "1, as in the paper"], ["10", "10, as in the lab"], ["1e9", "never: squared error"]] },
 ];
 const PARTS = ["replay", "target"];
 const FOUR = [[true, true], [false, true], [true, false], [false, false]];
@@ -16,12 +16,13 @@ const FOUR = [[true, true], [false, true], [true, false], [false, false]];
 // A run's name: what it has, and the knobs where they are not as at first.
 export function title({ replay, target, syncEvery, batchSize, delta }) {
   const has = replay && target ? "replay and target" : replay ? "replay only" : target ? "target only" : "neither";
-  const rest = [target && syncEvery !== 100 && `copy every ${syncEvery}`, batchSize !== 32 && `batch ${batchSize}`, delta !== 1 && `δ = ${delta}`];
+  const rest = [target && syncEvery !== 100 && `copy every ${syncEvery}`, batchSize !== 32 && `batch ${batchSize}`, delta !== 1 && (delta > 100 ? "squared error" : `δ = ${delta}`)];
   return [has, ...rest.filter(Boolean)].join(", ");
 }
 
 export const short = (value) =>
   value < 10 ? fixed(value, 2) : value < 1e4 ? value.toFixed(0) : value < 1e6 ? `${(value / 1e3).toFixed(0)} thousand` : `${fixed(value / 1e6, 1)} million`;
+const brief = (value) => short(value).replace(" thousand", "k").replace(" million", "M");
 
 // What there is to see, in words: the newest run; the table has them all.
 export function describe(runs) {
@@ -48,7 +49,7 @@ const TEMPLATE = `
   </div>
   <div class="bandit-charts">
     ${chart("off", "Error", "mean |y − Q| of a batch; logarithmic")}
-    ${chart("believed", "Value it expects", "from the start; dashed: the most possible")}
+    ${chart("believed", "Value it expects", "dashed: the most possible")}
   </div>
   <div class="bandit-runs"><table><caption>Runs, and how they ended</caption>
     <thead><tr><th scope="col">agent</th><th scope="col">error</th><th scope="col">expects</th><th scope="col">pole up</th></tr></thead><tbody></tbody></table></div>
@@ -108,7 +109,7 @@ export function render(element, options = {}) {
   function list() {
     const row = (run) => {
       const { off, believed, lasted } = run.curve.at(-1) ?? {};
-      const cells = isOver(run) ? [short(off), short(believed), lasted.toFixed(0)] : ["…", "…", "…"];
+      const cells = isOver(run) ? [brief(off), brief(believed), lasted.toFixed(0)] : ["…", "…", "…"];
       return `<tr><th scope="row"><i class="cliff-dot" style="--hue:var(${hue(run)})"></i>${run.name}</th>${cells.map((c) => `<td>${c}</td>`).join("")}</tr>`;
     };
     find("tbody").innerHTML = runs.map(row).join("");
