@@ -345,25 +345,27 @@ def numbers() -> dict[str, str]:
         "abl_short": spaced(settings["steps of the shorter runs"]),
         "abl_both": f"{runs['methods']['replay and target'].mean():.0f}",
         "abl_target": f"{runs['methods']['target only'].mean():.0f}",
+        "abl_squared_neither": f"{runs['squared']['neither'].mean():.0f}",
+        "abl_squared_target": f"{runs['squared']['target only'].mean():.0f}",
         "abl_replay": f"{runs['methods']['replay only'].mean():.0f}",
         "abl_lost": f"{believed['methods'] / 1e6:.0f} million",
         "abl_squared_believed": f"{believed['squared']:.0f}",
         "abl_squared_replay": f"{runs['squared']['replay only'].mean():.0f}",
         "abl_squared_both": f"{runs['squared']['replay and target'].mean():.0f}",
         "abl_clipped_both": f"{runs['delta 1']['replay and target'].mean():.0f}",
-        "gap_dqn": signed(gap("DQN").mean()),
-        "gap_double": signed(gap("Double DQN").mean()),
-        "gap_noisy": signed(gap("DQN" + NOISY).mean()),
-        "gap_noisy_double": signed(gap("Double DQN" + NOISY).mean()),
+        "gap_dqn": signed(gap("DQN")),
+        "gap_double": signed(gap("Double DQN")),
+        "gap_noisy": signed(gap("DQN" + NOISY)),
+        "gap_noisy_double": signed(gap("Double DQN" + NOISY)),
         "gap_noise": f"{results('overestimation')['settings']['noise']:g}",
         "max_repeats": str(REPEATS),
         "max_single": f"{single:.2f}",
-        "max_double": f"{double:.2f}".replace("-", "−"),
+        "max_double": f"{abs(double):.2f}",
         "seeds_low": f"{plain[0]:.0f}",
         "seeds_high": f"{plain[1]:.0f}",
     }
 
 
-def signed(value: float) -> str:
-    """Write a number with its sign, a true minus."""
-    return f"{value:+.1f}".replace("-", "−")
+def signed(runs: Float) -> str:
+    """Write a mean and its standard error."""
+    return f"{runs.mean():.0f} ± {runs.std(ddof=1) / len(runs) ** 0.5:.0f}"

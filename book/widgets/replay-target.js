@@ -8,7 +8,7 @@ const choices = (...found) => found.map((value) => [value, String(value)]);
 const KNOBS = [
   { name: "syncEvery", label: "copy every … steps", options: choices(10, 20, 50, 100, 200, 500) },
   { name: "batchSize", label: "batch size", options: choices(8, 16, 32, 64) },
-  { name: "delta", label: "δ, where the loss bends", options: [["1", "1, as in the paper"], ["10", "10, as in the lab"], ["1e9", "never: squared error"]] },
+  { name: "delta", label: "δ, where the loss bends", options: [["1", "1, as in the lab"], ["10", "10"], ["1e9", "never: squared error"]] },
 ];
 const PARTS = ["replay", "target"];
 const FOUR = [[true, true], [false, true], [true, false], [false, false]];
