@@ -360,7 +360,7 @@ def numbers() -> dict[str, str]:
         "gap_noise": f"{results('overestimation')['settings']['noise']:g}",
         "max_repeats": str(REPEATS),
         "max_single": f"{single:.2f}",
-        "max_double": f"{abs(double):.2f}",
+        "max_double": f"{max(abs(double), 0.01):.2f}",
         "seeds_low": f"{plain[0]:.0f}",
         "seeds_high": f"{plain[1]:.0f}",
     }
