@@ -90,7 +90,7 @@ def draw_replay() -> HTML:
     }
     with drawing(5.1, 2.9, ncols=2, sharex=True, sharey=True) as (figure, axes):
         for ax, (title, obs), colour in zip(axes, panels.items(), (ORANGE, BLUE), strict=True):
-            ax.plot(buffer.obs[::4, 0], buffer.obs[::4, 2], ".", color=INK, alpha=0.12, ms=3)
+            ax.plot(buffer.obs[::10, 0], buffer.obs[::10, 2], ".", color=INK, alpha=0.2, ms=3)
             ax.plot(obs[:, 0], obs[:, 2], "o", color=colour, ms=4.5)
             ax.set(title=title, xlabel="position of the cart")
         axes[0].set_ylabel("angle of the pole")
