@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+import torch._dynamo  # torch itself does it when first needed: not within a call's time limit
 from nbclient import NotebookClient
 from safetensors.numpy import load_file
 
