@@ -1,5 +1,5 @@
 // An advantage as a weighted sum of TD errors, and what the weights trade: bias against variance.
-// height: 890 wide, 1180 narrow
+// height: 830 wide, 990 narrow
 import { draw as drawn, END, errors, estimate, STEPS } from "./gae-core.js";
 import { colours, fixed, font, keepDrawn, knob, pencil, wire } from "./parts.js";
 
