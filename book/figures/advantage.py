@@ -159,7 +159,8 @@ def draw_gae_batch() -> HTML:
             best = int(np.argmin(error))
             ax.plot(lambdas, error, color=colour)
             ax.plot(lambdas[best], error[best], "o", color=colour)
-            ax.text(0.02, error[0] * 1.15, f"N = {size:,}".replace(",", "\u202f"), color=colour)
+            name = f"N = {size:,}".replace(",", "\u202f")
+            ax.text(lambdas[best], error[best] * 1.5, name, color=colour, ha="center")
         ax.set(xlabel="λ", ylabel="mean squared error", xlim=(0, 1), yscale="log")
         return inline(
             figure,
