@@ -160,7 +160,7 @@ def draw_gae_batch() -> HTML:
             ax.plot(lambdas, error, color=colour)
             ax.plot(lambdas[best], error[best], "o", color=colour)
             name = f"N = {size:,}".replace(",", "\u202f")
-            ax.text(lambdas[best] - 0.03, error[best] * 0.72, name, color=colour, ha="right")
+            ax.text(1.02, error[-1], name, color=colour, va="center")
         ax.set(xlabel="λ", ylabel="mean squared error", xlim=(0, 1), yscale="log")
         return inline(
             figure,
