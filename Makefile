@@ -48,6 +48,10 @@ $(STAMPS)/sample: $(STAMPS)/labs
 test: $(STAMPS)/book $(STAMPS)/sample  ## the whole test suite, as CI runs it
 	$(PY) -m pytest $(PYTEST_ARGS)
 
+.PHONY: mutants
+mutants: $(INSTALLED)  ## every mistake of every lab on twenty seeds: the tests take fewer where answers are sampled
+	EVERY_SEED=1 $(PY) -m pytest -q tests/test_labs.py -k mutant
+
 .PHONY: fuzz
 fuzz: $(INSTALLED)  ## try what arrives from students on many new random inputs: [EXAMPLES=2000]
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(PY) -m pytest -n0 -q tests/test_fuzz.py
