@@ -123,6 +123,11 @@ def test_what_is_wrong_has_a_name(got: Any, expected: Any, kind: str) -> None:
         (1.0, 1, "the return value is a float, but should be an int"),
         (True, 1, "the return value is a bool, but should be an int"),
         (ROW.astype(int), ROW, "the return value holds int values, but should hold float values"),
+        (
+            {"return": 1.0, "gradient of x": None},
+            {"return": 1.0, "gradient of x": ROW},
+            "the gradient of x is missing: nothing that is returned leads back to it",
+        ),
     ],
 )
 def test_what_is_wrong_is_a_sentence(got: Any, expected: Any, message: str) -> None:

@@ -138,6 +138,10 @@ def _difference(got: Any, expected: Any, tolerance: Tolerance, where: str) -> Mi
         else:
             message = f"the {where} is {described(got)}, but should be None"
         return Mismatch("type", where, message)
+    if got is None and where.startswith("gradient of "):
+        return Mismatch(
+            "value", where, f"the {where} is missing: nothing that is returned leads back to it"
+        )
     if got is None:
         return Mismatch(
             "missing return", where, f"the {where} is None: is a `return` statement missing?"

@@ -85,7 +85,7 @@ def sentence(item: Item, run: Run) -> str:
         )
     message = re.sub(r"^the (\w+) after the call", r"`\1` after the call", mismatch.message)
     message = re.sub(r"^the gradient of (\w+)", r"the gradient of `\1`", message)
-    return f"{message[:1].upper()}{message[1:]}."
+    return f"{message[:1].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
 
 
 def late(item: Item, error: CallError | None) -> str:

@@ -463,8 +463,12 @@ def _same(old: Any, new: Any) -> bool:
 def _reseed() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002  (students may use the global generator)
-    if (torch := loaded_torch()) is not None:
+    if (torch := loaded_torch()) is None:
+        return
+    if torch.cuda.is_initialized() or torch.backends.mps.is_available():
         torch.manual_seed(0)
+    else:  # the line above keeps a traceback per call for each kind of device that is not in use
+        torch.default_generator.manual_seed(0)
 
 
 def _described(error: BaseException, function: Function) -> CallError:

@@ -34,6 +34,13 @@ CATEGORICAL_LOGP = Exercise(
             " infinity. `torch.log_softmax` never leaves the logarithm.",
         ),
         Mutant(
+            "clamped",
+            old="torch.log_softmax(logits, dim=-1)",
+            new="torch.log(torch.softmax(logits, dim=-1).clamp_min(1e-8))",
+            hint="Clamping a probability keeps its logarithm finite and makes it wrong, and where"
+            " it was clamped no gradient is left. `torch.log_softmax` needs no clamp.",
+        ),
+        Mutant(
             "not_normalised",
             old="torch.log_softmax(logits, dim=-1)",
             new="logits",
@@ -132,6 +139,13 @@ CATEGORICAL_ENTROPY = Exercise(
             hint="Each log-probability counts as often as its action happens: weigh it by p.",
         ),
         Mutant(
+            "weights_detached",
+            old="logp.exp() * logp",
+            new="logp.exp().detach() * logp",
+            hint="The number is right, its gradient is not: the weights p depend on the logits"
+            " too.",
+        ),
+        Mutant(
             "bits",
             old="-(logp.exp() * logp)",
             new="-(logp.exp() * logp / 0.6931471805599453)",
@@ -143,6 +157,13 @@ CATEGORICAL_ENTROPY = Exercise(
             new="torch.log(torch.softmax(logits, dim=-1))",
             hint="0 times the logarithm of 0 is not a number, although it should be 0:"
             " `torch.log_softmax` never leaves the logarithm.",
+        ),
+        Mutant(
+            "hidden_nan",
+            old="logp = torch.log_softmax(logits, dim=-1)\n    return -(logp.exp() * logp)",
+            new="p = torch.softmax(logits, dim=-1)\n    return -torch.nan_to_num(p * p.log())",
+            hint="Replacing the nan by 0 mends the number and not its gradient, which is still nan:"
+            " `torch.log_softmax` never makes one.",
         ),
         Mutant(
             "not_normalised",
@@ -209,6 +230,20 @@ SCORE_GRAD_EXACT = Exercise(
             hint="A baseline may depend on anything but the action: yours differs from action to"
             " action, and biases the gradient.",
         ),
+        Mutant(
+            "mean_of_the_rewards",
+            old="(p * reward) @ grad_logp",
+            new="p * (reward - reward.mean())",
+            hint="`p_b (r_b - J)` is the closed form, but J is the expected reward,"
+            " `sum_a p_a r_a`, and not the plain mean of the rewards.",
+        ),
+        Mutant(
+            "columns_for_rows",
+            old="torch.eye(len(p), dtype=p.dtype) - p",
+            new="torch.eye(len(p), dtype=p.dtype) - p[:, None]",
+            hint="In the row of action a you subtract p_a everywhere: element b of the score of a"
+            " is `1[a = b] - p_b`.",
+        ),
     ),
     variants=(variants.score_grad_by_autograd, variants.score_grad_with_baseline),
 )
@@ -257,6 +292,21 @@ REWARD_TO_GO = Exercise(
             " would have followed is worth `next_value`.",
         ),
         Mutant(
+            "adds_the_next_episode",
+            old="following = next_value[t]",
+            new="following = following + next_value[t]",
+            hint="At a time limit you take the value *and* what the next row earned: that row is"
+            " another episode.",
+        ),
+        Mutant(
+            "undiscounted_value",
+            old="following = reward[t] + gamma * following",
+            new="following = reward[t] + (1.0 if truncated[t] and not terminated[t] else gamma)"
+            " * following",
+            hint="The value at a time limit is that of the next observation: it is discounted like"
+            " everything else that comes one step later.",
+        ),
+        Mutant(
             "value_at_terminal",
             old=MASK,
             new="if terminated[t]:\n            following = next_value[t]",
@@ -274,6 +324,13 @@ REWARD_TO_GO = Exercise(
             old="following = next_value[-1]",
             new="following = torch.zeros_like(next_value[-1])",
             hint="The rollout ends, the episode doesn't: begin with the last `next_value`.",
+        ),
+        Mutant(
+            "last_row_always_goes_on",
+            old=MASK,
+            new="if terminated[t] and t < len(reward) - 1:\n"
+            "            following = torch.zeros_like(following)",
+            hint="The last row of a rollout can be terminal as well: then nothing follows.",
         ),
         Mutant(
             "shifted",
@@ -356,6 +413,25 @@ REINFORCE_LOSS = Exercise(
             new="advantage.detach().abs()",
             hint="What went worse than expected must become rarer: keep the advantage's sign.",
         ),
+        Mutant(
+            "centred",
+            old="advantage.detach()",
+            new="(advantage - advantage.mean()).detach()",
+            hint="You subtract the batch's mean here: a step of its own, and not this function's.",
+        ),
+        Mutant(
+            "normalised",
+            old="advantage.detach()",
+            new="((advantage - advantage.mean()) / (advantage.std() + 1e-8)).detach()",
+            hint="You normalise here: a step of its own, and not this function's.",
+        ),
+        Mutant(
+            "no_gradient_at_all",
+            old="logp * advantage.detach()",
+            new="logp.detach() * advantage.detach()",
+            hint="No gradient is left: only the advantage is a number, the log-probabilities have"
+            " to lead back to the policy.",
+        ),
     ),
     variants=(variants.loss_by_dot_product, variants.loss_without_grad),
 )
@@ -403,6 +479,12 @@ VALUE_LOSS = Exercise(
             hint="That is the absolute error, whose best answer is the median: square it.",
         ),
         Mutant(
+            "huber",
+            old="(error * error).mean()",
+            new="2.0 * torch.nn.functional.huber_loss(error, torch.zeros_like(error))",
+            hint="Small errors are squared, large ones are not: here all of them are.",
+        ),
+        Mutant(
             "detaches_the_critic",
             old="value.squeeze(-1) - returns.detach()",
             new="value.squeeze(-1).detach() - returns",
@@ -434,6 +516,19 @@ GAE = Exercise(
             new="next_value * ~(terminated | truncated) - value",
             hint="A time limit ends the episode, not the value of where it struck: the error"
             " `delta` is masked by `terminated` alone.",
+        ),
+        Mutant(
+            "time_limit_wins",
+            old="next_value * ~terminated - value",
+            new="next_value * (~terminated | truncated) - value",
+            hint="Where a step terminated *and* met the time limit, it terminated: its next"
+            " observation is worth 0.",
+        ),
+        Mutant(
+            "last_row_ends",
+            old=DELTA,
+            new=DELTA + "\n    delta[-1] = reward[-1] - value[-1]",
+            hint="The rollout ends, the episode need not: the last row has a `next_value` too.",
         ),
         Mutant(
             "no_mask_in_delta",
@@ -515,6 +610,26 @@ GAE = Exercise(
             hint="The critic's target is the advantage plus what it was measured against, `value`.",
         ),
         Mutant(
+            "targets_of_one_step",
+            old="return advantage, advantage + value",
+            new="return advantage, delta + value",
+            hint="Your targets look one step ahead: they are the advantages, lambda and all, plus"
+            " `value`.",
+        ),
+        Mutant(
+            "swapped",
+            old="return advantage, advantage + value",
+            new="return advantage + value, advantage",
+            hint="The other way round: first the advantages, then the targets.",
+        ),
+        Mutant(
+            "normalises",
+            old="return advantage, advantage + value",
+            new="return (advantage - advantage.mean()) / (advantage.std() + 1e-8), "
+            "advantage + value",
+            hint="You normalise here: a step of its own, and not this function's.",
+        ),
+        Mutant(
             "targets_on_next_value",
             old="return advantage, advantage + value",
             new="return advantage, advantage + next_value",
@@ -586,6 +701,24 @@ NORMALISE = Exercise(
             hint="Entries that do not count still have a say in mean and deviation.",
         ),
         Mutant(
+            "no_mask_at_all",
+            old="advantage if mask is None else advantage[mask]",
+            new="advantage\n    mask = None",
+            hint="You never look at `mask`: what does not count has no say, and becomes 0.",
+        ),
+        Mutant(
+            "deviation_of_all",
+            old="counted.std()",
+            new="advantage.std()",
+            hint="The mean leaves out what does not count; the deviation has to as well.",
+        ),
+        Mutant(
+            "flat",
+            old="scaled if mask is None else scaled * mask",
+            new="scaled if mask is None else scaled[mask]",
+            hint="You return only the entries that count: keep the shape, with 0 in the others.",
+        ),
+        Mutant(
             "mask_as_zeros",
             old="advantage if mask is None else advantage[mask]",
             new="advantage if mask is None else advantage * mask",
@@ -602,6 +735,7 @@ NORMALISE = Exercise(
     variants=(variants.normalise_in_numpy, variants.normalise_with_nan),
 )
 
+ADD = "advantage[start] += discount * reward[t]\n            discount *= gamma"
 LOOK = "if terminated[t] or truncated[t]:\n                break"
 BOOTSTRAP = "if not terminated[t]:\n            advantage[start] += discount * next_value[t]"
 N_STEP_ADVANTAGE = Exercise(
@@ -657,6 +791,27 @@ N_STEP_ADVANTAGE = Exercise(
             old="advantage[start] += discount * next_value[t]",
             new="advantage[start] += discount * gamma * next_value[t]",
             hint="After m rewards the value counts gamma^m; yours has one power too many.",
+        ),
+        Mutant(
+            "gamma_to_the_n",
+            old="advantage[start] += discount * next_value[t]",
+            new="advantage[start] += gamma**n * next_value[t]",
+            hint="Where the episode or the rollout ends before n rewards, the value counts gamma^m"
+            " for the m rewards that there were.",
+        ),
+        Mutant(
+            "value_of_the_next_row",
+            old="advantage[start] += discount * next_value[t]",
+            new="advantage[start] += discount * (value[t + 1] if t + 1 < len(value)"
+            " else next_value[t])",
+            hint="`value[t + 1]` is the value of the next row, which after an ending belongs to the"
+            " next episode. Where step t led to is `next_value[t]`.",
+        ),
+        Mutant(
+            "stops_too_early",
+            old=f"{ADD}\n            {LOOK}",
+            new=f"{LOOK}\n            {ADD}",
+            hint="You stop before the reward of the step that ends the episode is added.",
         ),
         Mutant(
             "one_too_many",

@@ -67,7 +67,7 @@ def score_grad_exact(theta: Tensor, reward: Tensor) -> Tensor:
     Returns:
         Shape ``(num_actions,)``.
 
-    Source: Williams (1992); Sutton & Barto (2018), section 13.2.
+    Source: Williams (1992); Sutton & Barto (2018), section 2.8.
     """
     p = torch.softmax(theta, dim=0)
     grad_logp = torch.eye(len(p), dtype=p.dtype) - p  # row a: the gradient of log p_a
