@@ -168,7 +168,7 @@ MISTAKES: list[tuple[Any, list[str]]] = [
     (returns_whole_numbers, ["The return value holds int values, but should hold float values"]),
     (
         returns_nothing,
-        ["The return value is None: is a `return` statement missing?", "end in `return ...`"],
+        ["The return value is None: is a `return` statement missing? ", "end in `return ...`"],
     ),
     (
         prints,

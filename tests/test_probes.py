@@ -308,6 +308,27 @@ class Prefers(Ring):
         return {"obs": np.array([self.rows[i] for i in drawn], dtype=object)}
 
 
+class InARow(Ring):
+    def sample(self, rng: Any) -> Any:
+        drawn = (rng.integers(2) + np.arange(400)) % 2
+        return {"obs": np.array([self.rows[i] for i in drawn])}
+
+
+class OfItsOwn(Ring):
+    def sample(self, rng: Any) -> Any:
+        return super().sample(np.random.default_rng(0))
+
+
+class Elsewhere(Ring):
+    def sample(self, rng: Any) -> Any:
+        return super().sample(np.random.default_rng())
+
+
+class InSingle(Ring):
+    def sample(self, rng: Any) -> Any:
+        return {name: rows.astype(np.float32) for name, rows in super().sample(rng).items()}
+
+
 def drawn(cls: type) -> Any:
     calls = [("add", {"obs": np.array([float(x), 5.0])}) for x in (9, 7, 4)]
     case = {"init": {}, "calls": [*calls, ("sample", {"rng": Seed(0)})]}
@@ -319,9 +340,22 @@ def drawn(cls: type) -> Any:
 def test_draws_reports_which_rows_came_and_whether_evenly() -> None:
     found = drawn(Ring)
     assert found["different rows: obs"].tolist() == [[4.0, 5.0], [7.0, 5.0]]
-    assert (found["number of rows"], found["each about as often"]) == (400, True)
+    assert (found["number of rows"], found["how often"]) == (400, "each about as often")
     assert drawn(Prefers)["different rows: obs"].tolist() == [[4.0, 5.0], [7.0, 5.0]]
-    assert drawn(Prefers)["each about as often"] is False
+    assert drawn(Prefers)["how often"] == "some much more often than others"
+
+
+@pytest.mark.parametrize("cls", [Ring, Prefers, InARow, OfItsOwn, Elsewhere, InSingle])
+def test_draws_reports_in_what_order_from_where_and_how_wide(cls: type) -> None:
+    found = drawn(cls)
+    names = ("in what order", "drawn by", "drawn later", "widest float")
+    expected = {
+        InARow: ("a row depends on the one before", "`rng`", "other rows", "float64"),
+        OfItsOwn: ("by chance", "`rng`", "the same rows again", "float64"),
+        Elsewhere: ("by chance", "something else than `rng`", "other rows", "float64"),
+        InSingle: ("by chance", "`rng`", "other rows", "float32"),
+    }.get(cls, ("by chance", "`rng`", "other rows", "float64"))
+    assert tuple(found[name] for name in names) == expected
 
 
 def test_draws_overwrites_what_was_given_so_that_references_show() -> None:

@@ -18,6 +18,7 @@ from labkit.limits import TimeLimitError, time_limit
 from labkit.wire import Opaque, loaded_torch, record
 
 UNSEEN = "any value"
+BY_CHANCE = "by chance"
 _MUTABLE = (np.ndarray, list, dict)
 _FIXED = {bool, int, float, str, type(None)}
 Function = Callable[..., Any]
@@ -177,7 +178,10 @@ class Draws(Trace):
     """Observes a class as `Trace` does; of rows that ``sample`` draws at random, what holds always.
 
     A method ``sample`` that returns arrays of one length by name is reported by the different rows
-    that it drew, sorted, by their number, and by whether each came about as often as the others.
+    that it drew, sorted, by their number, by whether each came about as often as the others, and
+    by whether a row says nothing about the one drawn after it. Where it takes a generator ``rng``,
+    it is called with it twice, and before that with a copy: the same state of the generator has to
+    draw the same rows, a later one others. Its widest type of float is reported as well.
     After each call the arrays that it was given are overwritten, as an environment may do with
     its own: what is to be kept has to be copied.
     """
@@ -186,12 +190,35 @@ class Draws(Trace):
         instance = function(**arguments["init"])
         returned = []
         for method, call_arguments in arguments["calls"]:
-            value = copy.deepcopy(getattr(instance, method)(**call_arguments))
-            returned.append([method, _drawn(value) if method == "sample" else value])
+            call = getattr(instance, method)
+            draws = method == "sample"
+            rng = call_arguments.get("rng")
+            again = call_arguments | {"rng": copy.deepcopy(rng)}
+            early = copy.deepcopy(call(**again)) if draws and rng is not None else None
+            value = copy.deepcopy(call(**call_arguments))
+            found = _drawn(value) if draws else value
+            if early is not None and found is not value:
+                later = copy.deepcopy(call(**call_arguments))
+                several = len(next(iter(found.values()))) > 1
+                several &= found["in what order"] == BY_CHANCE
+                found["drawn by"] = "`rng`" if _alike(early, value) else "something else than `rng`"
+                found["drawn later"] = (
+                    "the same rows again" if several and _alike(later, value) else "other rows"
+                )
+            returned.append([method, found])
             for given in call_arguments.values():
                 if isinstance(given, np.ndarray):
                     given.fill(-1)
         return returned
+
+
+def _alike(one: Any, other: dict[str, Any]) -> bool:
+    """Whether two answers of ``sample`` hold the same rows in the same order."""
+    return (
+        type(one) is dict
+        and one.keys() == other.keys()
+        and all(np.array_equal(_stacked(one[name]), _stacked(other[name])) for name in one)
+    )
 
 
 def _stacked(column: Any) -> np.ndarray:
@@ -201,7 +228,7 @@ def _stacked(column: Any) -> np.ndarray:
 
 
 def _drawn(value: Any) -> Any:
-    """Different rows, their number, and whether they are as frequent as equal chances make them."""
+    """Different rows, their number, and whether equal, independent chances would draw them."""
     if type(value) is not dict or not all(type(name) is str for name in value):
         return value
     arrays = {name: _stacked(value[name]) for name in sorted(value)}
@@ -213,11 +240,22 @@ def _drawn(value: Any) -> Any:
     ):
         return value
     flat = np.hstack([a.reshape(len(a), -1).astype(np.float64) for a in arrays.values()])
-    _, first, counts = np.unique(flat, axis=0, return_index=True, return_counts=True)
+    _, first, which, counts = np.unique(
+        flat, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
     share = len(flat) / max(len(first), 1)
     even = bool((np.abs(counts - share) <= 6.0 * np.sqrt(share)).all())  # six standard deviations
-    rows = {f"different rows: {name}": array[first] for name, array in arrays.items()}
-    return {**rows, "number of rows": len(flat), "each about as often": even}
+    pairs = (counts**2).sum() / max(len(flat), 1)  # how often a row would follow itself by chance
+    found = (np.diff(which.reshape(-1)) == 0).sum()
+    independent = len(first) <= 1 or bool(abs(found - pairs) <= 6.0 * np.sqrt(pairs))
+    widths = [array.dtype for array in arrays.values() if array.dtype.kind == "f"]
+    return {
+        **{f"different rows: {name}": array[first] for name, array in arrays.items()},
+        "number of rows": len(flat),
+        "how often": "each about as often" if even else "some much more often than others",
+        "in what order": BY_CHANCE if independent else "a row depends on the one before",
+        "widest float": max(widths, key=lambda kind: kind.itemsize).name if widths else "none",
+    }
 
 
 @record

@@ -322,7 +322,10 @@ def kd_large(rng: Rng) -> Cases:
 def vector_step(
     rng: Rng, mode: str, terminated: list[int], truncated: list[int], ended_before: list[int]
 ) -> Case:
-    """One step of as many environments, as Gymnasium's `SyncVectorEnv` returns it."""
+    """One step of as many environments, as Gymnasium's `SyncVectorEnv` returns it.
+
+    A step that was really taken may pay 0 as well: the first of those does.
+    """
     num_envs = len(terminated)
     rows = apart(rng, (3, num_envs, 2), 0.1).astype(np.float32)
     obs, next_obs, final_obs = rows
@@ -335,6 +338,7 @@ def vector_step(
     reward = rng.uniform(0.5, 2.0, size=num_envs)
     if mode == "next_step":
         reward[before] = 0.0
+    reward[np.flatnonzero(~before)[0]] = 0.0
     return {
         "obs": obs,
         "action": rng.integers(4, size=num_envs),

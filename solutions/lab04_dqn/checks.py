@@ -90,6 +90,35 @@ REPLAY_BUFFER = Exercise(
             " too short.",
         ),
         Mutant(
+            "in_a_row",
+            old=FILLED,
+            new="(rng.integers(len(self)) + np.arange(batch_size)) % len(self)",
+            hint="Which row comes next depends on the one before: a batch is a piece of an episode,"
+            " or all rows are shuffled and gone through. Draw each row anew, without regard to the"
+            " others.",
+        ),
+        Mutant(
+            "a_generator_of_its_own",
+            old="rng.integers(len(self)",
+            new="np.random.default_rng(0).integers(len(self)",
+            hint="You draw with a generator that begins anew in every call: each batch holds the"
+            " same rows. Draw from the `rng` that you are given.",
+        ),
+        Mutant(
+            "the_global_generator",
+            old="rng.integers(len(self)",
+            new="np.random.randint(len(self)",
+            hint="You draw from numpy's global generator: nobody can repeat your training, whatever"
+            " the seed. Draw from the `rng` that you are given.",
+        ),
+        Mutant(
+            "numpys_default_width",
+            old="self.obs = np.zeros((capacity, *obs_shape), dtype=np.float32)",
+            new="self.obs = np.zeros((capacity, *obs_shape))",
+            hint="Your floats are float64, numpy's default, and a network of float32 weights"
+            " refuses them: say `dtype=np.float32`.",
+        ),
+        Mutant(
             "mixes_rows",
             old="{name: getattr(self, name)[row] for name in names}",
             new="{name: getattr(self, name)[rng.permutation(row)] for name in names}",
@@ -237,6 +266,13 @@ DQN_TARGET = Exercise(
             " other way round.",
         ),
         Mutant(
+            "the_clock_wins",
+            old="~terminated",
+            new="~(terminated & ~truncated)",
+            hint="A state that terminated in the very step in which the clock struck is terminal"
+            " all the same: `truncated` has no say.",
+        ),
+        Mutant(
             "no_mask",
             old=" * ~terminated",
             new="",
@@ -349,6 +385,13 @@ DOUBLE_DQN_TARGET = Exercise(
             " makes what follows worth 0.",
         ),
         Mutant(
+            "the_clock_wins",
+            old="~terminated",
+            new="~(terminated & ~truncated)",
+            hint="A state that terminated in the very step in which the clock struck is terminal"
+            " all the same: `truncated` has no say.",
+        ),
+        Mutant(
             "target_twice",
             old="next_q_online.argmax",
             new="next_q_target.argmax",
@@ -434,6 +477,13 @@ HUBER = Exercise(
             old=BENT,
             new="(0.5 * error**2).clamp(max=0.5 * delta**2)",
             hint="You clip the loss. Where it is constant its gradient is 0, so that large errors"
+            " are never mended: it is the *slope* that is bounded.",
+        ),
+        Mutant(
+            "caps_the_loss",
+            old=BENT,
+            new="(0.5 * error**2).clamp(max=delta)",
+            hint="You cap the loss. Where it is constant its gradient is 0, so that large errors"
             " are never mended: it is the *slope* that is bounded.",
         ),
         Mutant(
@@ -747,6 +797,21 @@ KD_LOSS = Exercise(
             hint="You multiply by the temperature: a high one is to make distributions soft.",
         ),
         Mutant(
+            "logarithms_for_probabilities",
+            old=KL,
+            new="torch.nn.functional.kl_div(log_student, log_teacher, reduction='none')",
+            hint="`kl_div` takes its second argument for probabilities unless you say"
+            " `log_target=True`: given logarithms, it takes logarithms of negative numbers.",
+        ),
+        Mutant(
+            "probabilities_for_logarithms",
+            old=KL,
+            new="torch.nn.functional.kl_div("
+            "log_student.exp(), log_teacher.exp(), reduction='none')",
+            hint="`kl_div` wants the *logarithms* of the student's probabilities as its first"
+            " argument: `log_softmax`, not `softmax`.",
+        ),
+        Mutant(
             "mean_over_actions",
             old=".sum(dim=1)",
             new=".mean(dim=1)",
@@ -829,6 +894,29 @@ STORE_TRANSITION = Exercise(
             new="~(terminated | truncated) if",
             hint="You drop the step that ended the episode, the most telling one there is: the"
             " row to drop comes one step later.",
+        ),
+        Mutant(
+            "drops_what_pays_nothing",
+            old="~ended_before if",
+            new="reward != 0.0 if",
+            hint="A reset pays 0, but not all that pays 0 is a reset: in many worlds most steps"
+            " do. `ended_before` says which rows to leave out.",
+        ),
+        Mutant(
+            "keeps_the_dummy_as_an_end",
+            old=HAPPENED + "\n",
+            new="np.ones_like(terminated)\n    terminated = terminated | "
+            '(ended_before & (mode == "next_step"))\n',
+            hint="A row that nobody made does not become true by ending there: it would teach that"
+            " the last observation of an episode is worth a reward of 0. Leave it out.",
+        ),
+        Mutant(
+            "drops_the_ending_in_same_step",
+            old=HAPPENED,
+            new='~ended_before if mode == "next_step" else '
+            '~((terminated | truncated) & (mode == "same_step"))',
+            hint="In `same_step` mode you drop the rows in which an episode ended, the only ones"
+            " that tell about endings: keep them, with the last observation from `infos`.",
         ),
         Mutant(
             "drops_in_every_mode",

@@ -233,7 +233,8 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, *, temperature: floa
     Returns:
         Shape ``()``; 0 where both agree, never below.
 
-    Source: Hinton et al. (2015), section 2; for policies Rusu et al. (2016), eq. 3.
+    Source: Hinton et al. (2015), section 2; for policies Rusu et al. (2016), eq. 3, who divide the
+    teacher's values alone.
     """
     log_teacher = torch.log_softmax(teacher_logits.detach() / temperature, dim=1)
     log_student = torch.log_softmax(student_logits / temperature, dim=1)
@@ -409,7 +410,8 @@ def train_dqn(
             ``dqn_target`` in its place), ``huber``, ``sync`` and ``linear_schedule``, by name.
         seed: of the network, the environments, the exploration and the samples.
         total_timesteps: steps of all environments together.
-        mode: when the environments reset, see `store_transition`.
+        mode: when the environments reset, see `store_transition`; "disabled" is not for this loop,
+            which resets none itself.
         hidden: width of the network's hidden layers.
         capacity: transitions in the replay buffer.
         batch_size: transitions in a gradient step.

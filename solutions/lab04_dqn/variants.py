@@ -32,7 +32,8 @@ class ReplayInADeque:
         next_obs: NDArray[Any],
         terminated: bool,
     ) -> None:
-        self.rows.append((np.array(obs), action, reward, np.array(next_obs), terminated))
+        row = np.array(obs), action, np.float32(reward), np.array(next_obs), terminated
+        self.rows.append(row)
 
     def sample(self, batch_size: int, rng: Rng) -> Batch:
         drawn = [self.rows[i] for i in rng.choice(len(self.rows), size=batch_size)]
