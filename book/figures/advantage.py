@@ -7,6 +7,7 @@ import functools
 import numpy as np
 from IPython.display import HTML, Markdown
 
+from benchmarks import lab05_gae_curve as chain
 from benchmarks import recording
 from book.figures.svg import drawing, inline
 from labkit.plots import COLOURS, INK
@@ -144,10 +145,36 @@ def draw_gae_curve() -> HTML:
         )
 
 
+@functools.cache
+def felt() -> np.ndarray:
+    """Return the squared bias that a gradient feels, for each lambda: eq-gae-bias, exactly.
+
+    Mean of the benchmark's critics, over the state-action pairs that its rollouts visit.
+    """
+    P, _, terminal = chain.chain()
+    policy = np.tile([0.4, 0.6], (chain.NUM_OBS, 1))
+    onward = np.einsum("sa,sax->sx", policy, P)
+    here, visits = np.eye(chain.NUM_OBS)[chain.START], np.zeros(chain.NUM_OBS)
+    for _ in range(chain.NUM_STEPS // 2):
+        visits += here / (chain.NUM_STEPS // 2)
+        there = here @ onward
+        here = np.where(terminal, 0.0, there)
+        here[chain.START] += there[terminal].sum()
+    squares = np.zeros(len(chain.LAMBDAS))
+    for seed in range(chain.NUM_SEEDS):
+        error = np.random.default_rng(seed).normal(size=chain.NUM_OBS)
+        error[terminal] = 0.0
+        for number, gae_lambda in enumerate(chain.LAMBDAS):
+            inside = np.eye(chain.NUM_OBS) - chain.GAMMA * gae_lambda * onward
+            bias = chain.GAMMA * (1.0 - gae_lambda) * (P @ np.linalg.solve(inside, error))
+            bias -= (policy * bias).sum(axis=1, keepdims=True)
+            squares[number] += visits @ (policy * bias**2).sum(axis=1) / chain.NUM_SEEDS
+    return squares
+
+
 def batch_error(size: int) -> np.ndarray:
     """Return the squared error of an average of ``size`` advantages, for each lambda."""
-    found = curve()["errors"]["1.0"]
-    return np.array(found["felt"]["mean"]) + np.array(found["variance"]["mean"]) / size
+    return felt() + np.array(curve()["errors"]["1.0"]["variance"]["mean"]) / size
 
 
 def draw_gae_batch() -> HTML:
