@@ -1,7 +1,7 @@
 """Replay and target network, with and without: DQN on CartPole, ten seeds of each of the four.
 
-All four with Huber's loss bent at 10, as in the lab; in shorter runs with it bent at 1, as in
-the paper, and with the squared error.
+All four with Huber's loss bent at 10; in shorter runs with it bent at 1, as in the paper and in
+the lab, and with the squared error.
 
 ``python -m benchmarks.lab04_ablation`` writes ``results/lab04_ablation.json``.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -85,6 +86,19 @@ def test_intervals_and_means_of_three_are_those_of_the_runs() -> None:
     assert dqn.triples(runs) == (2.0, 5.0)
     low, high = dqn.interval(np.random.default_rng(0).normal(size=400))
     assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.1)
+
+
+def test_three_seeds_could_have_told_any_order_of_the_four_methods() -> None:
+    methods = dqn.results("improvements")["methods"]
+    means = {
+        name: [np.mean(three) for three in itertools.combinations(dqn.late(methods[name]), 3)]
+        for name in dqn.METHODS
+    }
+    for order in itertools.permutations(means):
+        last = np.inf
+        for name in order:  # the best that this one can be said to be and still come next
+            last = max((mean for mean in means[name] if mean < last), default=-np.inf)
+        assert last > 0, order
 
 
 def test_every_number_of_the_prose_exists_and_is_used() -> None:

@@ -333,6 +333,7 @@ def numbers() -> dict[str, str]:
     }
     improved = {name: late(results("improvements")["methods"][name]) for name in METHODS}
     plain = triples(improved["DQN"])
+    ends = results("improvements")["methods"]["three steps"]["believed"]
     between = np.abs(LINE) <= MARKS[1]
     single, double = (float(off[between].mean()) for off in overestimates())
     return {
@@ -361,6 +362,8 @@ def numbers() -> dict[str, str]:
         "max_repeats": str(REPEATS),
         "max_single": f"{single:.2f}",
         "max_double": f"{max(abs(double), 0.01):.2f}",
+        "three_lost": str(sum(run[-1] > 5 * CEILING for run in ends)),
+        "three_up": f"{improved['three steps'].mean():.0f}",
         "seeds_low": f"{plain[0]:.0f}",
         "seeds_high": f"{plain[1]:.0f}",
     }
