@@ -22,6 +22,7 @@ NAMED = {  # rows of the figure that the prose quotes
     "never": "advantages: never normalised",
     "value": "value clipping",
     "anneal": "no annealing",
+    "none": "none of them",
 }
 
 
@@ -79,7 +80,7 @@ def numbers() -> dict[str, str]:
     stopped = np.interp(1.0, line["points"], line["curves"]["outside"]["mean"])
     table, tasks = results("surrogates"), results("details")["tasks"]
     clock = tasks[SHORT]["variants"]
-    pendulum = table["tasks"]["Pendulum"]
+    pendulum, acrobot = (table["tasks"][task] for task in ("Pendulum", "acrobot, any torque"))
     unclipped = table["table"]["no clipping or penalty"]
     return {
         "trpo_seeds": str(trpo["settings"]["seeds"]),
@@ -89,6 +90,7 @@ def numbers() -> dict[str, str]:
         "trpo_largest": f"{small['largest kl']:.4f}",
         "trpo_better": str(small["clearly better"]),
         "trpo_worse": str(small["clearly worse"]),
+        "trpo_drop": f"{-small['worst change']:.0f}",
         "trpo_wide_taken": str(wide["steps taken"]),
         "trpo_wide_worse": str(wide["clearly worse"]),
         "trpo_wide_drop": f"{-wide['worst change']:.0f}",
@@ -108,9 +110,11 @@ def numbers() -> dict[str, str]:
         "table_clip": f"{table['table']['clipping, 0.2']['mean']:.2f}",
         "table_adaptive": f"{table['table']['adaptive KL, target 0.01']['mean']:.2f}",
         "table_fixed": f"{table['table']['fixed KL, weight 1']['mean']:.2f}",
+        "table_three": f"{table['table']['fixed KL, weight 3']['mean']:.2f}",
         "table_heavy": f"{table['table']['fixed KL, weight 10']['mean']:.2f}",
         "table_error": f"{2 * table['table']['clipping, 0.2']['stderr']:.2f}",
         "pendulum_none": minus(f"{np.mean(pendulum['scores']['no clipping or penalty']):.2f}"),
+        "acrobot_none": f"{np.median(acrobot['scores']['no clipping or penalty']):.2f}",
         "pendulum_kl": f"{np.mean(pendulum['kl']['no clipping or penalty']):.1f}",
         "details_agents": str(results("details")["settings"]["agents"]),
         "details_steps": thousands(tasks["CartPole"]["steps"]),

@@ -257,6 +257,8 @@ def draw_estimators() -> HTML:
             left.plot(kls, spread, color=colour, ls=style, label=name)
             right.plot(kls, [row[name][0] for row in rows], color=colour, ls=style)
         left.set(xscale="log", yscale="log", xlabel="true KL", title="deviation over KL")
+        left.set_yticks([2, 5, 10, 20, 40], ["2", "5", "10", "20", "40"])
+        left.set_yticks([], minor=True)
         right.set(xscale="log", xlabel="true KL", title="mean over KL", ylim=(0.9, 1.6))
         left.legend()
         return inline(
