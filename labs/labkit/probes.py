@@ -291,8 +291,9 @@ class Copies:
 class Passes:
     """Observes arrays of indices that come in passes over the same samples, in random orders.
 
-    Its cases have ``num_epochs``. Reported is what holds for every order: how long the arrays are,
-    which indices each pass has, and how many passes have an order that no other has.
+    Its cases have ``num_epochs`` and ``rng``. Reported is what holds for every order: how long the
+    arrays are, which indices each pass has, how many passes have an order that no other has, and
+    whether the same ``rng`` leads to the same orders again.
     """
 
     @property
@@ -300,10 +301,11 @@ class Passes:
         return ()
 
     def run(self, function: Function, arguments: Arguments) -> Any:
-        found = function(**arguments)
-        batches = [np.array(batch).reshape(-1) for batch in found]
+        again = arguments | {"rng": copy.deepcopy(arguments["rng"])}
+        batches = [np.array(batch).reshape(-1) for batch in function(**arguments)]
         indices = np.concatenate(batches) if batches else np.zeros(0, dtype=int)
         passes = np.array_split(indices, arguments["num_epochs"])
+        repeated = [index for batch in function(**again) for index in np.ravel(batch).tolist()]
         orders = {tuple(each.tolist()) for each in passes}
         in_order = sum(bool((np.diff(each) >= 0).all()) for each in passes)
         return {
@@ -311,6 +313,7 @@ class Passes:
             "indices of each pass, sorted": [np.sort(each) for each in passes],
             "different orders": len(orders),
             "passes that are not shuffled": in_order,
+            "the same orders again from the same rng": repeated == indices.tolist(),
         }
 
 

@@ -110,7 +110,10 @@ def critics_free(rng: Rng) -> Cases:
 
 def kl_by_hand(rng: Rng) -> Cases:
     """r = 2 and 1/4: with l = log 2, k1 = l / 2, k2 = 5 l^2 / 4, k3 = (1 / 4 + l) / 2."""
-    yield {"logp_old": tensor([-1.0, -2.0]), "logp": tensor([-1.0, -2.0]) + np.log([2.0, 0.25])}
+    yield {
+        "logp_old": tensor([-1.0, -2.0]),
+        "logp": tensor([-1.0 + np.log(2.0), -2.0 - np.log(4.0)]),
+    }
 
 
 def kl_samples(rng: Rng) -> Cases:
@@ -210,6 +213,17 @@ def good_enough(rng: Rng) -> Cases:
         }
 
 
+def nothing_to_do(rng: Rng) -> Cases:
+    """The residual of x = 0 is below the tolerance: no product is needed."""
+    for b in (np.zeros(5), 0.01 * rng.normal(size=5)):
+        yield {
+            "hvp": definite(rng, 5, 10.0),
+            "b": tensor(b),
+            "num_iterations": 10,
+            "tolerance": 0.1,
+        }
+
+
 # ---- 7. Fisher vector products ----------------------------------------------------------------
 
 
@@ -237,7 +251,7 @@ def products_undamped(rng: Rng) -> Cases:
 
 
 def trust_region(
-    rng: Rng, *, uphill: bool = True, scale: float = 1.0, max_kl: float = 0.01
+    rng: Rng, *, uphill: bool = True, scale: float, max_kl: float = 0.01, tries: int = 10
 ) -> Case:
     """A direction near the natural gradient, and a curvature that is ``scale`` of the true one."""
     from solutions.lab06_trpo_ppo.reference import conjugate_gradient, fisher_vector_product
@@ -264,29 +278,56 @@ def trust_region(
         "advantage": advantage,
         "direction": direction if uphill else -direction,
         "curvature": curvature * scale,
-        "max_kl": 0.01,
-        "num_backtracks": 10,
+        "max_kl": max_kl,
+        "num_backtracks": tries,
     }
+
+
+def likelier_but_no_better(rng: Rng) -> Case:
+    """A step with which log-ratios times advantages improve, but ratios times advantages don't."""
+    case = trust_region(rng, scale=20.0, max_kl=0.05, tries=1)
+    policy, action = case["policy"].build(), case["action"].unsqueeze(-1)
+    with torch.no_grad():
+        old = torch.log_softmax(policy(case["obs"]), dim=-1)
+        start = torch.nn.utils.parameters_to_vector(policy.parameters())
+        length = (2.0 * case["max_kl"] / case["curvature"]) ** 0.5
+        torch.nn.utils.vector_to_parameters(start + length * case["direction"], policy.parameters())
+        new = torch.log_softmax(policy(case["obs"]), dim=-1)
+        log_ratio = (new - old).gather(-1, action).squeeze(-1)
+        change = torch.expm1(log_ratio)
+    return case | {"advantage": log_ratio / log_ratio.norm() - change / change.norm()}
 
 
 def first_try(rng: Rng) -> Cases:
     """A curvature that is too large: the first step is well inside."""
-    yield trust_region(rng, scale=2.0)
+    yield trust_region(rng, scale=4.0, max_kl=0.02)
+
+
+def last_try(rng: Rng) -> Cases:
+    """A curvature that is far too small: the first three tries leave the region."""
+    yield trust_region(rng, scale=1 / 32, tries=4)
 
 
 def shortened(rng: Rng) -> Cases:
-    """A curvature that is far too small: the first steps leave the region."""
-    yield trust_region(rng, scale=0.02)
-    yield trust_region(rng, scale=0.2)
+    yield from last_try(rng)
+    yield trust_region(rng, scale=0.2, max_kl=0.003)
+
+
+def gain_in_logarithms(rng: Rng) -> Cases:
+    yield likelier_but_no_better(rng)
 
 
 def no_gain(rng: Rng) -> Cases:
-    """Downhill: no step improves, so none is taken."""
-    yield trust_region(rng, uphill=False)
+    """Downhill, level, or better only in logarithms: no step improves, so none is taken."""
+    yield trust_region(rng, uphill=False, scale=1.0)
+    level = trust_region(rng, scale=1.0)
+    yield level | {"advantage": torch.zeros_like(level["advantage"])}
+    yield from gain_in_logarithms(rng)
 
 
-def never_inside(rng: Rng) -> Cases:
-    """Ten halvings are not enough."""
+def out_of_tries(rng: Rng) -> Cases:
+    """The fourth try would be inside, but three are allowed; ten halvings are far too few."""
+    yield trust_region(rng, scale=1 / 32, tries=3)
     yield trust_region(rng, scale=1e-9)
 
 
@@ -298,4 +339,5 @@ def passes(rng: Rng) -> Cases:
 
 
 def passes_with_a_rest(rng: Rng) -> Cases:
-    yield {"num_samples": 23, "batch_size": 8, "num_epochs": 2, "rng": seed(rng)}
+    for num_samples in (23, 17):
+        yield {"num_samples": num_samples, "batch_size": 8, "num_epochs": 2, "rng": seed(rng)}

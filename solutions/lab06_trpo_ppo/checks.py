@@ -111,6 +111,41 @@ PPO_CLIP_LOSS = Exercise(
             hint="The loss is right. The clip fraction counts every ratio outside of the range,"
             " also where the `min` kept its gradient.",
         ),
+        Mutant(
+            "no_exponential",
+            old="(logp - logp_old).exp()",
+            new="(logp - logp_old)",
+            hint="That is the logarithm of the ratio. Where the policy did not move it is 0,"
+            " and the ratio 1.",
+        ),
+        Mutant(
+            "clips_the_logarithm",
+            old="ratio.clamp(1.0 - clip_coef, 1.0 + clip_coef)",
+            new="(logp - logp_old).clamp(-clip_coef, clip_coef).exp()",
+            hint="You clip the logarithm of the ratio, and so to another range: clip the ratio.",
+        ),
+        Mutant(
+            "logp_for_the_ratio",
+            old="torch.min(ratio * advantage, clipped * advantage)",
+            new="torch.min(logp * advantage, clipped * advantage)",
+            hint="Log-probability times advantage is the gain of lab 5. Here the plain gain"
+            " has the ratio.",
+        ),
+        Mutant(
+            "normalises",
+            old="torch.min(ratio * advantage, clipped * advantage)",
+            new="torch.min(ratio * (scaled := (advantage - advantage.mean()) /"
+            " (advantage.std() + 1e-8)), clipped * scaled)",
+            hint="You normalise the advantages. That is the training loop's work: take them"
+            " as they come.",
+        ),
+        Mutant(
+            "fraction_inside",
+            old="(ratio - 1.0).abs() > clip_coef",
+            new="(ratio - 1.0).abs() <= clip_coef",
+            hint="The loss is right. The clip fraction is the share of ratios *outside* of"
+            " the range.",
+        ),
     ),
     variants=(variants.clip_loss_by_cases, variants.clip_loss_as_maximum),
 )
@@ -158,6 +193,12 @@ PPO_VALUE_LOSS = Exercise(
             old="if clip_coef is not None:",
             new="if False:",
             hint="You never clip: with a `clip_coef` the value may move no further than that.",
+        ),
+        Mutant(
+            "always_clips",
+            old="if clip_coef is not None:",
+            new="if True:",
+            hint="With `clip_coef=None` nothing is clipped: the plain error counts.",
         ),
         Mutant(
             "clips_the_value",
@@ -244,6 +285,19 @@ KL_ESTIMATORS = Exercise(
             new="k1.sum(), k2.sum(), k3.sum()",
             hint="An estimate of an expectation is a mean.",
         ),
+        Mutant(
+            "k1_without_its_sign",
+            old="k1 = -log_ratio",
+            new="k1 = log_ratio.abs()",
+            hint="k1 of a sample may be negative: without its sign the mean is no longer the KL.",
+        ),
+        Mutant(
+            "k2_of_the_mean",
+            old="k2.mean()",
+            new="0.5 * log_ratio.mean() ** 2",
+            hint="k2 squares each log-ratio and then takes the mean. In the square of the"
+            " mean they cancel.",
+        ),
     ),
     variants=(variants.kl_estimators_in_numpy, variants.kl_estimators_backwards),
 )
@@ -306,6 +360,25 @@ CATEGORICAL_KL = Exercise(
             new="torch.log(torch.softmax(p_logits, dim=-1))",
             hint="A probability that was rounded to 0 has no logarithm: use `log_softmax`.",
         ),
+        Mutant(
+            "differences_of_logits",
+            old="(logp - logq)",
+            new="(p_logits - q_logits)",
+            hint="A difference of logits is one of log-probabilities only up to a constant:"
+            " normalise both.",
+        ),
+        Mutant(
+            "log_as_target",
+            old="(logp.exp() * (logp - logq))",
+            new='torch.nn.functional.kl_div(logq, logp, reduction="none")',
+            hint="`F.kl_div` takes its target as probabilities, unless you say `log_target=True`.",
+        ),
+        Mutant(
+            "in_bits",
+            old=".sum(dim=-1)",
+            new=".sum(dim=-1) / np.log(2.0)",
+            hint="That is in bits: divergences are in nats here, natural logarithms.",
+        ),
     ),
     variants=(variants.kl_by_distribution, variants.kl_by_cross_entropy),
 )
@@ -363,6 +436,31 @@ ADAPTIVE_BETA = Exercise(
             new="1.5 * beta",
             hint="Beta is doubled or halved; 1.5 is for the thresholds.",
         ),
+        Mutant(
+            "both_factors",
+            old="if kl > 1.5 * target:\n"
+            "        return 2.0 * beta\n"
+            "    if kl < target / 1.5:\n"
+            "        return beta / 2.0",
+            new="if kl > 1.5 * target:\n"
+            "        return 1.5 * beta\n"
+            "    if kl < target / 1.5:\n"
+            "        return beta / 1.5",
+            hint="1.5 is for the thresholds alone: beta is doubled or halved.",
+        ),
+        Mutant(
+            "both_thresholds",
+            old="if kl > 1.5 * target:\n"
+            "        return 2.0 * beta\n"
+            "    if kl < target / 1.5:\n"
+            "        return beta / 2.0",
+            new="if kl > 2.0 * target:\n"
+            "        return 2.0 * beta\n"
+            "    if kl < target / 2.0:\n"
+            "        return beta / 2.0",
+            hint="Both thresholds are a factor of 1.5 away from the target: the 2 is for"
+            " beta alone.",
+        ),
     ),
     variants=(variants.beta_by_factor, variants.beta_in_sequence),
 )
@@ -375,6 +473,7 @@ CONJUGATE_GRADIENT = Exercise(
         Group("solved", cases.solved, public=True),
         Group("the products are spent", cases.out_of_iterations, public=True),
         Group("close enough", cases.good_enough, public=True),
+        Group("nothing to do", cases.nothing_to_do, public=True),
         Group("others solved", cases.solved),
         Group("others, products spent", cases.out_of_iterations),
         Group("others close enough", cases.good_enough),
@@ -444,6 +543,13 @@ CONJUGATE_GRADIENT = Exercise(
             old="x = x + step * direction",
             new="x = x - step * direction",
             hint="You walk away from the solution: the residual b - A x points where x must go.",
+        ),
+        Mutant(
+            "looks_late",
+            old="if squared < tolerance:",
+            new="if squared < tolerance and x.any():",
+            hint="Where `b` is below the tolerance already, x = 0 is close enough: look at"
+            " the residual before the first product, or a `b` of zeros gives 0 / 0.",
         ),
     ),
     variants=(variants.conjugate_gradient_from_the_book, variants.conjugate_gradient_by_krylov),
@@ -516,6 +622,19 @@ FISHER_VECTOR_PRODUCT = Exercise(
             new="(old.exp() * (logp - old))",
             hint="The sign is wrong: the KL has its minimum here, so v^T F v is never below 0.",
         ),
+        Mutant(
+            "damping_as_a_share",
+            old=" + damping * v",
+            new=" * (1.0 + damping)",
+            hint="Damping is added to the diagonal, `damping * v`. You scale F, which leaves"
+            " a direction without curvature as it is.",
+        ),
+        Mutant(
+            "damping_subtracted",
+            old=" + damping * v",
+            new=" - damping * v",
+            hint="Damping is added, so that no direction is free: you take it away.",
+        ),
     ),
     variants=(variants.fisher_by_jacobian, variants.fisher_by_gradient_of_q),
 )
@@ -528,10 +647,10 @@ TRPO_STEP = Exercise(
         Group("the first try", cases.first_try, public=True),
         Group("a step that has to be shortened", cases.shortened, public=True),
         Group("no gain", cases.no_gain, public=True),
-        Group("never inside", cases.never_inside, public=True),
+        Group("the tries are spent", cases.out_of_tries, public=True),
         Group("another first try", cases.first_try),
-        Group("other steps to shorten", cases.shortened),
-        Group("no gain, another", cases.no_gain),
+        Group("another step to shorten", cases.last_try),
+        Group("no gain, another", cases.gain_in_logarithms),
     ),
     mutants=(
         Mutant(
@@ -590,6 +709,59 @@ TRPO_STEP = Exercise(
             new="return True, 0.0",
             hint="No step was taken: say so.",
         ),
+        Mutant(
+            "logarithms_for_ratios",
+            old="(taken(new - old).exp() - 1.0)",
+            new="taken(new - old)",
+            hint="The surrogate weighs advantages with ratios: you forgot the `exp` of the"
+            " difference.",
+        ),
+        Mutant(
+            "table_of_gains",
+            old="action.unsqueeze(-1)).squeeze(-1)",
+            new="action.unsqueeze(-1))",
+            hint="Ratios of shape (batch, 1) times advantages of shape (batch,) make a table of"
+            " all pairs: `squeeze` the ratios.",
+        ),
+        Mutant(
+            "compares_with_zero",
+            old="(taken(new - old).exp() - 1.0)",
+            new="taken(new - old).exp()",
+            hint="The old policy's surrogate is the mean advantage, not 0: compare with that.",
+        ),
+        Mutant(
+            "takes_no_change",
+            old="gain > 0.0 and",
+            new="gain >= 0.0 and",
+            hint="A surrogate that stays as it is has not improved: no step.",
+        ),
+        Mutant(
+            "estimates_the_kl",
+            old="float((old.exp() * (old - new)).sum(dim=-1).mean())",
+            new="float(taken(old - new).mean())",
+            hint="You estimate the KL from the actions that were taken. All probabilities"
+            " are known here: sum over the actions.",
+        ),
+        Mutant(
+            "one_more_try",
+            old="range(num_backtracks)",
+            new="range(num_backtracks + 1)",
+            hint="`num_backtracks` is the number of tries, the first one included: you make"
+            " one more.",
+        ),
+        Mutant(
+            "one_try_fewer",
+            old="range(num_backtracks)",
+            new="range(num_backtracks - 1)",
+            hint="`num_backtracks` is the number of tries, the first one included: you make"
+            " one fewer.",
+        ),
+        Mutant(
+            "reports_a_kl",
+            old="return False, 0.0",
+            new="return False, kl",
+            hint="No step was taken, so the policy has moved by 0: that is the KL to report.",
+        ),
     ),
     variants=(variants.trpo_step_by_powers, variants.trpo_step_on_a_copy),
 )
@@ -644,6 +816,39 @@ MINIBATCHES = Exercise(
             old="for _ in range(num_epochs):",
             new="for _ in range(1):",
             hint="You make one pass; `num_epochs` were asked for.",
+        ),
+        Mutant(
+            "ignores_rng",
+            old="rng.permutation",
+            new="np.random.permutation",
+            hint="The orders come from `rng`, so that who knows its seed can repeat them.",
+        ),
+        Mutant(
+            "drops_a_rest_of_one",
+            old="range(0, num_samples, batch_size)",
+            new="range(0, num_samples - 1, batch_size)",
+            hint="A last batch of a single sample is missing.",
+        ),
+        Mutant(
+            "even_batches",
+            old="        order = rng.permutation(num_samples)\n"
+            "        for start in range(0, num_samples, batch_size):\n"
+            "            yield order[start : start + batch_size]",
+            new="        order = rng.permutation(num_samples)\n"
+            "        yield from np.array_split(order, -(-num_samples // batch_size))",
+            hint="You share the samples out evenly. All batches have `batch_size` but the"
+            " last, which has what is left.",
+        ),
+        Mutant(
+            "shuffles_batches",
+            old="        order = rng.permutation(num_samples)\n"
+            "        for start in range(0, num_samples, batch_size):\n"
+            "            yield order[start : start + batch_size]",
+            new="        for start in rng.permutation(np.arange(0, num_samples,"
+            " batch_size)):\n"
+            "            yield np.arange(start, min(start + batch_size, num_samples))",
+            hint="You shuffle the batches, and in each of them neighbours in time stay"
+            " together: shuffle the samples.",
         ),
     ),
     variants=(variants.minibatches_by_shuffle, variants.minibatches_by_split),

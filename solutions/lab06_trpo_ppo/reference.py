@@ -76,7 +76,8 @@ def kl_estimators(logp_old: Tensor, logp: Tensor) -> tuple[Tensor, Tensor, Tenso
     """Return three estimates of ``KL(old || new)`` from actions that the old policy sampled.
 
     With ``r = p_new / p_old`` of each action they are the means of ``k1 = -log r``,
-    ``k2 = (log r)^2 / 2`` and ``k3 = (r - 1) - log r``.
+    ``k2 = (log r)^2 / 2`` and ``k3 = (r - 1) - log r``. They keep their digits also where the
+    policy has barely moved, and ``r`` is nearly 1.
 
     Args:
         logp_old: log-probability of each sampled action under the old policy, shape ``(batch,)``.
@@ -136,7 +137,7 @@ def conjugate_gradient(
 
     ``A`` is symmetric and positive definite. Starts from ``x = 0``; stops after
     ``num_iterations`` products, or as soon as the residual's squared length ``|b - A x|^2`` is
-    below ``tolerance``.
+    below ``tolerance``, which may be so from the start.
 
     Args:
         hvp: returns ``A v`` for a vector ``v``.
