@@ -182,6 +182,45 @@ def test_the_papers_scores_are_its_table() -> None:
     assert paper == [-0.39, 0.76, 0.82, 0.70, 0.68, 0.74, 0.71, 0.62, 0.71, 0.72, 0.69]
 
 
+def test_the_prose_says_of_each_detail_what_was_measured() -> None:
+    tasks = ("CartPole", "Acrobot")
+    variants = list(ppo.results("details")["tasks"]["CartPole"]["variants"])
+    clear = {
+        (name, task): ppo.effect(task, name, "during")[0] > 0
+        for name in variants
+        for task in tasks
+        if name != ppo.ALL and ppo.clear(task, name)
+    }
+    assert clear == {  # True: better without
+        ("last layer of the policy with gain 1", "CartPole"): False,
+        ("last layer of the policy with gain 1", "Acrobot"): False,
+        ("torch's own initialisation", "Acrobot"): False,
+        ("advantages: never normalised", "Acrobot"): False,
+        ("value clipping", "Acrobot"): False,
+        ("no annealing", "CartPole"): True,
+        ("no annealing", "Acrobot"): True,
+        ("none of them", "Acrobot"): False,
+    }
+    change, error = ppo.effect(ppo.SHORT, "a time limit counts as an end", "after")
+    assert change < -2 * error
+
+
+def test_the_prose_says_of_table_1_what_was_measured() -> None:
+    found = ppo.results("surrogates")
+    means = {name: row["mean"] for name, row in found["table"].items()}
+    best = means["clipping, 0.2"]
+    assert max(means.values()) == best
+    error = 2 * found["table"]["clipping, 0.2"]["stderr"]
+    for close in ("adaptive KL, target 0.01", "fixed KL, weight 1"):
+        assert best - means[close] < error
+    targets = [means[f"adaptive KL, target {target}"] for target in ("0.003", "0.01", "0.03")]
+    assert targets[1] == max(targets)
+    assert max(means["fixed KL, weight 3"], means["fixed KL, weight 10"]) < best - 0.15
+    acrobot = found["tasks"]["acrobot, any torque"]["scores"]
+    gap = np.median(acrobot["clipping, 0.2"]) - np.median(acrobot["no clipping or penalty"])
+    assert 0.0 < gap < 0.05
+
+
 # The interactive figure
 
 
