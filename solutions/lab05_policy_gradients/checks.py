@@ -357,7 +357,11 @@ REWARD_TO_GO = Exercise(
             hint="Your returns begin one step late: the reward of step t is part of G_t.",
         ),
     ),
-    variants=(variants.returns_by_episode, variants.returns_by_matrix),
+    variants=(
+        variants.returns_by_episode,
+        variants.returns_with_float_masks,
+        variants.returns_by_matrix,
+    ),
 )
 
 REINFORCE_LOSS = Exercise(
@@ -481,8 +485,8 @@ VALUE_LOSS = Exercise(
         Mutant(
             "huber",
             old="(error * error).mean()",
-            new="2.0 * torch.nn.functional.huber_loss(error, torch.zeros_like(error))",
-            hint="Small errors are squared, large ones are not: here all of them are.",
+            new="torch.nn.functional.huber_loss(error, torch.zeros_like(error))",
+            hint="That is the Huber loss, of which large errors are not squared: here all are.",
         ),
         Mutant(
             "detaches_the_critic",
@@ -643,7 +647,7 @@ GAE = Exercise(
             " last `next_value` is in the last `delta` already.",
         ),
     ),
-    variants=(variants.gae_by_sums, variants.gae_in_numpy),
+    variants=(variants.gae_by_sums, variants.gae_with_float_masks, variants.gae_in_numpy),
 )
 
 NORMALISE = Exercise(

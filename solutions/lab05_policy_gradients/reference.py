@@ -79,8 +79,9 @@ def reward_to_go(
 ) -> Tensor:
     """Return ``G_t = r_t + gamma G_{t+1}`` within each episode of one environment's rollout.
 
-    Where an episode terminated nothing follows. Where it was truncated, and where the rollout
-    ends, what would have followed is worth ``next_value``. No episode hears of the next one.
+    Where an episode terminated nothing follows, also if the time limit struck in the same step.
+    Where it was truncated only, and where the rollout ends, what would have followed is worth
+    ``next_value``. No episode hears of the next one.
 
     Args:
         reward: reward of step ``t``, shape ``(num_steps,)``.
@@ -149,8 +150,8 @@ def gae(
 ) -> tuple[Tensor, Tensor]:
     """Return advantages ``A_t = delta_t + gamma lambda A_{t+1}`` and the critic's targets.
 
-    ``delta_t = r_t + gamma V(s_{t+1}) - V(s_t)``; a terminal observation is worth 0, one where a
-    time limit struck is worth what the critic says. The sum over later steps stops at the end of
+    ``delta_t = r_t + gamma V(s_{t+1}) - V(s_t)``; a terminal observation is worth 0, one where only
+    a time limit struck is worth what the critic says. The sum over later steps stops at the end of
     an episode, whichever way it ended, and at the end of the rollout.
 
     Args:

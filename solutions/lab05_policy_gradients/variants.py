@@ -78,6 +78,20 @@ def returns_by_matrix(
     return found
 
 
+def returns_with_float_masks(
+    reward: Tensor, next_value: Tensor, terminated: Tensor, truncated: Tensor, *, gamma: float
+) -> Tensor:
+    """Masks and result in float32, as much code has them."""
+    returns = torch.zeros(len(reward))
+    following = next_value[-1]
+    for t in reversed(range(len(reward))):
+        cut, goes_on = truncated[t].float(), 1.0 - terminated[t].float()
+        following = goes_on * (cut * next_value[t] + (1.0 - cut) * following)
+        following = reward[t] + gamma * following
+        returns[t] = following
+    return returns
+
+
 def loss_by_dot_product(logp: Tensor, advantage: Tensor) -> Tensor:
     return -torch.dot(logp, advantage.detach()) / len(logp)
 
@@ -120,6 +134,27 @@ def gae_by_sums(
                 if terminated[t, env] or truncated[t, env]:
                     break
     return advantage, value + advantage
+
+
+def gae_with_float_masks(
+    reward: Tensor,
+    value: Tensor,
+    next_value: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    *,
+    gamma: float,
+    gae_lambda: float,
+) -> tuple[Tensor, Tensor]:
+    """Masks and result in float32, as much code has them."""
+    goes_on = 1.0 - (terminated | truncated).float()
+    advantage = torch.zeros(reward.shape)
+    later = torch.zeros(reward.shape[1])
+    for t in reversed(range(len(reward))):
+        delta = reward[t] + gamma * (1.0 - terminated[t].float()) * next_value[t] - value[t]
+        later = delta + gamma * gae_lambda * goes_on[t] * later
+        advantage[t] = later
+    return advantage, advantage + value
 
 
 def gae_in_numpy(
