@@ -8,7 +8,7 @@ SUBMISSIONS ?= submitted
 OUT ?= build/grades/$(LAB)
 COURSE ?= build/course
 PORT ?= 8000
-PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 VENV := .venv
 PY := $(firstword $(wildcard $(VENV)/Scripts/python.exe) $(VENV)/bin/python)
@@ -47,10 +47,6 @@ $(STAMPS)/sample: $(STAMPS)/labs
 .PHONY: test
 test: $(STAMPS)/book $(STAMPS)/sample  ## the whole test suite, as CI runs it
 	$(PY) -m pytest $(PYTEST_ARGS)
-
-.PHONY: mutants
-mutants: $(INSTALLED)  ## every mistake of every lab on twenty seeds: the tests take fewer where answers are sampled
-	EVERY_SEED=1 $(PY) -m pytest -q tests/test_labs.py -k mutant
 
 .PHONY: fuzz
 fuzz: $(INSTALLED)  ## try what arrives from students on many new random inputs: [EXAMPLES=2000]

@@ -35,8 +35,12 @@ pytestmark = pytest.mark.long
 TOY = Path(__file__).parent / "toy" / "solutions"
 SEEDS = range(20)
 NOISE = np.random.default_rng(0)
+of_lab = pytest.mark.xdist_group  # what is known of a lab is computed once, by one worker
 LABS = [(name, root) for root in (discover.SOLUTIONS, TOY) for name in discover.lab_names(root)]
-every_lab = pytest.mark.parametrize(("name", "root"), LABS, ids=[name for name, _ in LABS])
+every_lab = pytest.mark.parametrize(
+    ("name", "root"),
+    [pytest.param(name, root, id=name, marks=of_lab(name)) for name, root in LABS],
+)
 ASSERT_READY = """from labkit.session import current
 
 not_ready = [name for name in current().names if not current().ready.get(name)]
@@ -81,7 +85,7 @@ def every(kind: type[Item]) -> pytest.MarkDecorator:
         except LabError:
             continue  # test_is_well_formed says why
         found += [
-            pytest.param(load(name, root), item, id=f"{name}-{item.name}")
+            pytest.param(load(name, root), item, id=f"{name}-{item.name}", marks=of_lab(name))
             for item in items
             if isinstance(item, kind)
         ]
@@ -93,16 +97,6 @@ def expecteds(lab: discover.LoadedLab) -> list[Expected]:
     """Hidden cases from 20 course seeds; the public ones are the same in every course."""
     first = Expected(lab, SEEDS[0])
     return [first, *(Expected(lab, seed, like=first) for seed in SEEDS[1:])]
-
-
-def seeds_of(item: Exercise) -> int:
-    """How many seeds show that a mutant is told apart: fewer where each run takes many samples.
-
-    ``make mutants`` takes them all.
-    """
-    probes = [group.probe or item.probe for group in item.groups]
-    is_sampled = any(isinstance(probe, Samples) for probe in probes)
-    return len(SEEDS) if os.environ.get("EVERY_SEED") or not is_sampled else 5
 
 
 class Candidate:
@@ -132,12 +126,14 @@ def test_is_well_formed(name: str, root: Path) -> None:
     validate.validate(discover.load(name, root))
 
 
-@pytest.mark.parametrize("name", discover.lab_names(TOY))
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=of_lab(n)) for n in discover.lab_names(TOY)]
+)
 def test_builds_the_same_bytes_again(name: str) -> None:
     assert build.build_lab(discover.load(name, TOY)).student == built(name, TOY).student
 
 
-@pytest.mark.parametrize("name", discover.lab_names())
+@pytest.mark.parametrize("name", [pytest.param(n, marks=of_lab(n)) for n in discover.lab_names()])
 def test_generated_files_are_up_to_date(name: str) -> None:
     """Another process built them, so this says as well that building gives the same again."""
     assert build.differences(built(name, discover.SOLUTIONS), discover.LABS) == []
@@ -212,7 +208,7 @@ def test_stub_earns_nothing(lab: discover.LoadedLab, item: Exercise) -> None:
 @every(Exercise)
 def test_every_mutant_fails_and_gets_its_own_hint(lab: discover.LoadedLab, item: Exercise) -> None:
     assert item.mutants, "no mutant shows that the cases can tell right from wrong"
-    for expected in expecteds(lab)[: seeds_of(item)]:
+    for expected in expecteds(lab):
         for mutant in item.mutants:
             shown = expected.mutant(item, mutant.name)
             names = [group.group.name for group in expected.groups(item)]
