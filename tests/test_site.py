@@ -84,18 +84,6 @@ def read_through(page: Page) -> None:
     )
 
 
-def looks(width: int, theme: str) -> Iterator[tuple[dict[str, list[str]], dict[str, Any]]]:
-    """Yield what axe looks at, and with which rules.
-
-    Colours take most of its time. Those of the text are the same on a desk and on a phone, so they
-    are looked at on a desk, and on a phone those of what is around the text.
-    """
-    around = {"include": ["html"], "exclude": [] if width > 1000 else ["article"]}
-    yield around, {"runOnly": COLOUR_RULES}
-    if theme == "light":  # what is not a colour is the same in the dark
-        yield {"include": ["html"]}, {"rules": {name: {"enabled": False} for name in COLOUR_RULES}}
-
-
 def visit(browser: Browser, address: str) -> Visit:
     """Look at a page in light and dark, on a desk and on a phone."""
     seen = Visit()
@@ -109,18 +97,15 @@ def visit(browser: Browser, address: str) -> Visit:
         read_through(page)
         page.add_style_tag(content="* { transition: none !important }")  # colours change at once
         page.evaluate(AXE.read_text("utf-8"))
-        for theme in ("light", "dark"):
+        for theme, rules in (("light", None), ("dark", COLOUR_RULES)):
             page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-            for where, options in looks(width, theme):
-                found = page.evaluate(
-                    "([where, options]) => axe.run(where, options)",
-                    [where, options | {"resultTypes": ["violations"]}],
-                )
-                seen.violations += [
-                    f"{width} {theme}: {violation['id']}: {node['html'][:120]}"
-                    for violation in found["violations"]
-                    for node in violation["nodes"]
-                ]
+            options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+            found = page.evaluate("options => axe.run(document, options)", options)
+            seen.violations += [
+                f"{width} {theme}: {violation['id']}: {node['html'][:120]}"
+                for violation in found["violations"]
+                for node in violation["nodes"]
+            ]
         seen.sideways = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
         seen.faults += watched.faults
         requests |= set(watched.requests)
