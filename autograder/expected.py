@@ -18,7 +18,7 @@ from labkit.compare import summarize
 from labkit.probes import Observation, Probe, observe
 
 PUBLIC_SEED = 0
-HANGING_SECONDS = 0.25  # enough for a mutant that was seen to use up the whole limit before
+HANGING_SECONDS = 0.1  # enough for a mutant that was seen to use up the whole limit before
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,6 +35,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from benchmarks import recording
@@ -170,12 +171,37 @@ def mean_return(act: Act, seed: int) -> float:
     return float(total.mean())
 
 
-def greedy(network: Callable[[torch.Tensor], torch.Tensor]) -> Act:
-    """Return a policy that takes the action with the largest output of a network."""
+def greedy(network: nn.Module) -> Act:
+    """Return a policy that takes the action with the largest output of a network.
+
+    It computes in numpy: for twenty observations at once torch takes four times as long, and
+    evaluations would be half of what is measured.
+
+    Args:
+        network: linear layers, tanh and ReLU, one after the other.
+
+    Raises:
+        TypeError: for any other part of a network.
+    """
+    steps: list[Act] = []
+    for part in network.modules():
+        match part:
+            case nn.Linear():
+                weight, bias = part.weight.detach().numpy().T, part.bias.detach().numpy()
+                steps.append(lambda x, weight=weight, bias=bias: x @ weight + bias)
+            case nn.Tanh():
+                steps.append(np.tanh)
+            case nn.ReLU():
+                steps.append(lambda x: np.maximum(x, 0.0))
+            case nn.Flatten():
+                pass
+            case _ if not list(part.children()):
+                raise TypeError(f"{part} is not among the layers that can be evaluated here")
 
     def act(obs: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return network(torch.as_tensor(obs)).argmax(dim=-1).numpy()
+        for step in steps:
+            obs = step(obs)
+        return obs.argmax(axis=-1)
 
     return act
 
@@ -196,9 +222,12 @@ def theirs(method: str, seed: int, referee: Referee, *, budget: int | None = Non
 
     class Watch(BaseCallback):
         def _look(self) -> None:
-            policy = self.model.policy
-            logits = policy.q_net if method == "DQN" else _logits(policy)
-            referee.look(self.num_timesteps, greedy(logits))
+            policy: Any = self.model.policy
+            if method == "DQN":
+                network = policy.q_net
+            else:
+                network = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
+            referee.look(self.num_timesteps, greedy(network))
 
         def _on_rollout_start(self) -> None:
             self._look()
@@ -214,15 +243,6 @@ def theirs(method: str, seed: int, referee: Referee, *, budget: int | None = Non
     env = make_vec_env("CartPole-v1", published["n_envs"], seed=seed)
     model = kind("MlpPolicy", env, seed=seed, device="cpu", **published["settings"])
     model.learn(budget or published["n_timesteps"], callback=Watch())
-
-
-def _logits(policy: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return the part of an actor-critic policy of theirs that maps observations to logits."""
-
-    def logits(obs: torch.Tensor) -> torch.Tensor:
-        return policy.action_net(policy.mlp_extractor.forward_actor(obs))
-
-    return logits
 
 
 Train = Callable[[int, Referee], None]

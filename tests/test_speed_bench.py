@@ -96,6 +96,13 @@ def test_theirs_is_evaluated_as_it_would_act(
         assert getattr(models[0], name) == published[name]
 
 
+def test_what_can_not_be_evaluated_is_named() -> None:
+    with pytest.raises(TypeError, match="Sigmoid"):
+        solving.greedy(torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Sigmoid()))(
+            np.zeros((1, 4), dtype=np.float32)
+        )
+
+
 def test_a_schedule_falls_to_nothing() -> None:
     assert solving.lin(0.2)(1.0) == 0.2
     assert solving.lin(0.2)(0.25) == pytest.approx(0.05)

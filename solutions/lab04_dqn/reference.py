@@ -387,13 +387,13 @@ def train_dqn(
     mode: str,
     hidden: int = 128,
     capacity: int = 50_000,
-    batch_size: int = 64,
+    batch_size: int = 128,
     learning_starts: int = 1_000,
     updates_per_step: int = 4,
     sync_every: int = 40,
     tau: float = 1.0,
     delta: float = 1.0,
-    gamma: float = 0.99,
+    gamma: float = 0.98,
     learning_rate: float = 2.3e-3,
     end_epsilon: float = 0.04,
     exploration_fraction: float = 0.08,
@@ -557,7 +557,7 @@ def greedy_returns(q_network: nn.Module, *, num_episodes: int, seed: int) -> lis
 
 
 def train_cartpole(
-    answers: dict[str, Callable[..., Any]], *, seed: int, total_timesteps: int = 40_000
+    answers: dict[str, Callable[..., Any]], *, seed: int, total_timesteps: int = 50_000
 ) -> tuple[QNetwork, list[tuple[int, float]]]:
     """Train on CartPole-v1, and keep the network whose greedy episodes were the best.
 
