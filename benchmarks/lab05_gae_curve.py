@@ -124,7 +124,16 @@ def main(arguments: list[str] | None = None) -> None:
             for name in ("bias", "felt", "variance", "error")
         }
     settings = {"gamma": GAMMA, "num_seeds": NUM_SEEDS, "steps": NUM_STEPS * NUM_ENVS}
-    recording.write("lab05_gae_curve", {"settings": settings, "lambdas": LAMBDAS, "errors": curves})
+    best = {name: LAMBDAS[int(found["error"]["mean"].argmin())] for name, found in curves.items()}
+    recording.write(
+        "lab05_gae_curve",
+        {
+            "settings": settings,
+            "lambdas": LAMBDAS,
+            "errors": curves,
+            "lambda of the smallest error, by the critic's error": best,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -75,8 +75,15 @@ def main(arguments: list[str] | None = None) -> None:
         for name, values in run.items()
     }
     settings = {"agents": NUM_AGENTS, "updates before": NUM_BEFORE, "episodes": NUM_EPISODES}
+    largest = {name: round(float(POINTS[c["mean"].argmax()]), 3) for name, c in curves.items()}
     recording.write(
-        "lab06_interpolation", {"settings": settings, "points": POINTS.round(3), "curves": curves}
+        "lab06_interpolation",
+        {
+            "settings": settings,
+            "points": POINTS.round(3),
+            "curves": curves,
+            "largest mean at this share of the update": largest,
+        },
     )
 
 

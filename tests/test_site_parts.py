@@ -249,6 +249,24 @@ class TestResults:
             "measured plain careful earned 1 2",
         ]
 
+    def test_results_by_name_are_rows_of_one_table_and_curves_are_in_none(self) -> None:
+        spread = {"count": 15, "mean": 0.9576, "sd": 0.0257, "stderr": 0.0066}
+        made = results.tables(
+            {
+                "weights": {"none": spread | {"paper": -0.39}, "3": spread | {"paper": 0.72}},
+                "curves": {"kl": {"mean": [1, 2]}, "gain": {"mean": [3, 4]}},
+                "teacher": {"returns": [1, 2]},
+                "student": {"returns": [1, 2], "solved": 18},
+            }
+        )
+        texts = [" ".join(node.astext().split()) for node in made]
+        assert texts == [
+            "measured value student solved: 18",
+            "weights",
+            "method measured paper none 0.9576 ± 0.0066 (sd 0.0257, n = 15) −0.39"
+            " 3 0.9576 ± 0.0066 (sd 0.0257, n = 15) 0.72",
+        ]
+
     def test_every_committed_result_makes_a_section(self) -> None:
         benchmarks = BOOK.parent / "benchmarks"
         files = sorted((benchmarks / "results").glob("*.json"))

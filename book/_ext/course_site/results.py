@@ -54,7 +54,8 @@ def cell(value: Any) -> str | None:
     if "0.5" in value:  # quantiles
         low, high = number(value["0.01"]), number(value["0.99"])
         return f"{number(value['0.5'])} (98% from {low} to {high})"
-    return ", ".join(f"{key}: {number(share)}" for key, share in value.items())
+    parts = {key: cell(part) for key, part in value.items()}
+    return ", ".join(f"{key}: {text}" for key, text in parts.items() if text) or None
 
 
 def rows(records: Mapping[str, Record] | Iterable[Record]) -> tuple[list[str], list[list[str]]]:
@@ -144,15 +145,39 @@ def tables(result: Record, label: str = "") -> list[nodes.Node]:
                 header, body = turned(header, body)
             found += [strong(label + key), table(header, body)]
     for key, value in groups.items():
+        if all(map(is_row, value.values())):
+            header, body = rows({name: as_row(part) for name, part in value.items()})
+            if len(header) > max(MOST_COLUMNS, len(body) + 1):
+                header, body = turned(header, body)
+            if len(header) > 1:
+                found += [strong(label + key), table(header, body)]
+            continue
         for name, part in value.items():
             words = f"{label}{key}: {name}"
-            found += [strong(words), *tables(part, f"{words}, ")]
+            if parts := tables(part, f"{words}, "):
+                found += [strong(words), *parts]
     return found
 
 
 def is_group(value: Any) -> bool:
     """Whether a value holds results by name, each with parts of its own."""
     return isinstance(value, dict) and all(isinstance(part, dict) for part in value.values())
+
+
+def is_row(part: Record) -> bool:
+    """Whether a table's row holds all of a result but its curves."""
+    return "methods" not in part and not any(
+        is_group(value) or (isinstance(value, list) and value and isinstance(value[0], dict))
+        for value in part.values()
+    )
+
+
+def as_row(part: Record) -> Record:
+    """Return a result whose mean and spread are one column."""
+    if not part.keys() >= SPREAD:
+        return part
+    others = {key: value for key, value in part.items() if key not in SPREAD}
+    return {"measured": {key: part[key] for key in sorted(SPREAD)}, **others}
 
 
 def strong(words: str) -> nodes.paragraph:
