@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import control
+from benchmarks import control, lab06_speed, recording, solving
 from benchmarks.populations import Population, Settings, forward
-from book.figures import ppo, trust
+from book.figures import ppo, speed, trust
 from solutions.lab06_trpo_ppo import reference
 from tests.node import BOOK, WIDGETS, run_js
 
@@ -23,7 +23,7 @@ sys.path.insert(0, str(BOOK / "_ext"))
 from course_site import widget
 
 CHAPTER = Path(__file__).parent.parent / "book" / "chapters" / "06_trpo_ppo.md"
-PARTS = (trust, ppo)
+PARTS = (trust, ppo, speed)
 
 
 # Surrogate and bound
@@ -284,3 +284,42 @@ def test_every_figure_is_named_once_and_has_words_for_who_cannot_see_it() -> Non
     assert len(names) == len(set(names)) == 8
     for page in drawn:
         assert len(re.search(r'aria-label="([^"]*)"', page)[1]) > 80
+
+
+# How long it takes
+
+
+def test_the_table_has_each_side_of_each_method_in_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def side(k: int) -> dict[str, object]:
+        seconds = {"median": 10.0 * k, "low": k, "high": 20.0 * k}
+        return {"seconds": seconds, "environment steps": {"median": 1_000 * k}, "solved": f"{k}"}
+
+    names = ("DQN", "A2C", "TRPO", "PPO")
+    methods = {f"{name}, theirs": side(4) for name in names}
+    methods |= {f"{name}, ours": side(1) for name in names}
+    monkeypatch.setattr(recording, "read", lambda name: {"methods": methods})
+    speed.sides.cache_clear()
+    lines = speed.table().data.splitlines()
+    expected = "10.0 (1.0 to 20.0) | 40.0 (4.0 to 80.0) | 1,000 | 4,000 | 1 | 4 |"
+    assert lines[2:] == [f"| {name} | {expected}" for name in names]
+    assert set(speed.numbers().values()) == {"0.25"}
+    speed.sides.cache_clear()
+
+
+def test_the_text_counts_gradient_steps_as_the_settings_do() -> None:
+    ours, zoo = lab06_speed.PPO, solving.ZOO["PPO"]
+    theirs = zoo["settings"] | {"num_envs": zoo["n_envs"]}
+
+    def updates(num_envs: int, num_steps: int, batch_size: int, num_epochs: int) -> float:
+        return 1_024 / (num_envs * num_steps) * num_epochs * (num_envs * num_steps / batch_size)
+
+    names = ("num_envs", "n_steps", "batch_size", "n_epochs")
+    of_theirs = updates(*(theirs[name] for name in names))
+    of_ours = updates(*(ours[n] for n in ("num_envs", "num_steps", "batch_size", "num_epochs")))
+    words = (
+        f"{of_theirs:.0f} gradient steps with {theirs['batch_size']} samples each,"
+        f" ours for {of_ours:.0f} with {ours['batch_size']}."
+    )
+    assert words in CHAPTER.read_text("utf-8")
