@@ -8,7 +8,7 @@ SUBMISSIONS ?= submitted
 OUT ?= build/grades/$(LAB)
 COURSE ?= build/course
 PORT ?= 8000
-PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 VENV := .venv
 PY := $(firstword $(wildcard $(VENV)/Scripts/python.exe) $(VENV)/bin/python)

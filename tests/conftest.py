@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import collections
 import os
+import re
 
 # Before anything imports numpy: its threads would be in the way of tests that start processes (a
 # process with threads can't change its user namespace), and of each other on few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Generator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from tests import needs
 from tests.browser import browser, page, report, site
@@ -40,18 +43,31 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "long: of a whole file that takes about half a minute or more; it is begun before others,"
-        " so that no worker is left alone with it at the end",
+        "long(minutes): of a whole file that takes about half a minute or more; the longest begin"
+        " first, so that no worker is left alone with one at the end",
     )
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files come first; a worker takes a whole file, or a group that a file names."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+    def minutes(item: pytest.Item) -> float:
+        mark = item.get_closest_marker("long")
+        return mark.args[0] if mark else 0
+
+    items.sort(key=minutes, reverse=True)
+
+
+class ByFileAndLab(LoadFileScheduling):
+    """A worker takes a whole file, of the labs' contract one lab: each has its own fixtures."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        lab = re.match(r"tests/test_labs\.py::\w+\[(lab\w+)", nodeid)
+        return lab[1] if lab else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFileAndLab | None:
+    return ByFileAndLab(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser import Watch
 from tests.test_site import AXE, COLOUR_RULES
 
-pytestmark = pytest.mark.needs("chromium")
+pytestmark = [pytest.mark.long(3), pytest.mark.needs("chromium")]
 
 MakePage: TypeAlias = Callable[..., tuple[Page, Watch]]
 PAGES = {

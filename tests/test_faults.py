@@ -27,7 +27,7 @@ from benchmarks.grading_faults import disagreements, verdicts
 from tests import doubles
 from tests.grading import LAB, TOY, Threads, hand_in
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(2)
 
 ROOT = TOY.parents[2]
 STUDENTS = [f"s{number}" for number in range(6)]

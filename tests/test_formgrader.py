@@ -28,7 +28,7 @@ from tests.browser import ROOT, Watch, watch
 from tests.grading import LAB, NOTEBOOK, TOY, hand_in
 from tests.jupyter import started
 
-pytestmark = [pytest.mark.long, pytest.mark.needs("chromium", "sandbox")]
+pytestmark = [pytest.mark.long(2), pytest.mark.needs("chromium", "sandbox")]
 
 WRONG = "mutant forward of discounted_return"
 QUESTION = "question-why-in-turn"

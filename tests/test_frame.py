@@ -25,7 +25,7 @@ from packaging.version import Version
 
 from autograder.__main__ import COMMANDS
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(1)
 
 ROOT = Path(__file__).parents[1]
 OURS = {"autograder", "benchmarks", "book", "labkit", "solutions", "tests"}

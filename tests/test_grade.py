@@ -41,7 +41,7 @@ from autograder.writer import Writer
 from tests import doubles
 from tests.grading import LAB, NOTEBOOK, TOY, Threads, hand_in
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(2)
 
 QUESTION = "question-why-in-turn"
 Rows = dict[tuple[str, str], dict[str, str]]

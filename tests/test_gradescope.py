@@ -34,7 +34,7 @@ from autograder.results import SubmissionResult
 from autograder.sample_class import Case
 from tests.grading import LAB, NOTEBOOK, TOY, hand_in
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(1)
 
 SETTINGS: dict[str, object] = {
     "lab": LAB,

@@ -11,7 +11,7 @@ from tests.hostile import sitting
 from tests.hostile.declare import MAX_POINTS, Attack, Broken
 from tests.hostile.outcome import Outcome
 
-pytestmark = [pytest.mark.long, pytest.mark.needs("sandbox")]
+pytestmark = [pytest.mark.long(1), pytest.mark.needs("sandbox")]
 
 MOST_MEMORY = 1 << 30  # bytes of the process that writes
 

@@ -15,7 +15,7 @@ from labkit.probes import Returns
 from tests.browser import ROOT, Watch
 from tests.jupyter import KERNEL_MS, KERNEL_WAITS, Notebook, jupyterlab
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(1)
 
 LAB = "lab02_q_learning_sarsa"
 

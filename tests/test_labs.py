@@ -30,17 +30,13 @@ from autograder.spec import Choice, Exercise, Item, Numeric, Outcome
 from labkit.compare import compare, summarize
 from labkit.probes import Mutates, Observation, Raises, Samples, observe
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(3)
 
 TOY = Path(__file__).parent / "toy" / "solutions"
 SEEDS = range(20)
 NOISE = np.random.default_rng(0)
-of_lab = pytest.mark.xdist_group  # what is known of a lab is computed once, by one worker
 LABS = [(name, root) for root in (discover.SOLUTIONS, TOY) for name in discover.lab_names(root)]
-every_lab = pytest.mark.parametrize(
-    ("name", "root"),
-    [pytest.param(name, root, id=name, marks=of_lab(name)) for name, root in LABS],
-)
+every_lab = pytest.mark.parametrize(("name", "root"), LABS, ids=[name for name, _ in LABS])
 ASSERT_READY = """from labkit.session import current
 
 not_ready = [name for name in current().names if not current().ready.get(name)]
@@ -85,7 +81,7 @@ def every(kind: type[Item]) -> pytest.MarkDecorator:
         except LabError:
             continue  # test_is_well_formed says why
         found += [
-            pytest.param(load(name, root), item, id=f"{name}-{item.name}", marks=of_lab(name))
+            pytest.param(load(name, root), item, id=f"{name}-{item.name}")
             for item in items
             if isinstance(item, kind)
         ]
@@ -135,14 +131,12 @@ def test_is_well_formed(name: str, root: Path) -> None:
     validate.validate(discover.load(name, root))
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=of_lab(n)) for n in discover.lab_names(TOY)]
-)
+@pytest.mark.parametrize("name", discover.lab_names(TOY))
 def test_builds_the_same_bytes_again(name: str) -> None:
     assert build.build_lab(discover.load(name, TOY)).student == built(name, TOY).student
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=of_lab(n)) for n in discover.lab_names()])
+@pytest.mark.parametrize("name", discover.lab_names())
 def test_generated_files_are_up_to_date(name: str) -> None:
     """Another process built them, so this says as well that building gives the same again."""
     assert build.differences(built(name, discover.SOLUTIONS), discover.LABS) == []

@@ -25,7 +25,7 @@ from autograder.sample_class import Case
 from autograder.shown import safe_output, show, verdict
 from tests.grading import LAB, NOTEBOOK, TOY, fetched_from_elsewhere, hand_in
 
-pytestmark = [pytest.mark.long, pytest.mark.needs("sandbox")]
+pytestmark = [pytest.mark.long(1), pytest.mark.needs("sandbox")]
 
 WRONG = "mutant forward of discounted_return"
 

@@ -18,7 +18,7 @@ from autograder.expected import Expected
 from autograder.judging import judge_exercise
 from autograder.spec import Exercise
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(1)
 
 NAME = "lab77_new_topic"
 

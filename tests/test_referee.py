@@ -20,7 +20,7 @@ from autograder import discover, judging, referee, survivor
 from autograder.discover import LoadedLab
 from autograder.results import ExerciseResult, SubmissionResult
 
-pytestmark = [pytest.mark.long, pytest.mark.needs("sandbox")]
+pytestmark = [pytest.mark.long(1), pytest.mark.needs("sandbox")]
 
 SEED = 7
 NAME = "lab00_small"

@@ -15,7 +15,7 @@ import pytest
 from autograder import fork_server, sandbox
 from tests.sandboxed import ROOT
 
-pytestmark = [pytest.mark.long, pytest.mark.needs("sandbox")]
+pytestmark = [pytest.mark.long(1), pytest.mark.needs("sandbox")]
 
 
 def as_ordinary_user(code: str) -> subprocess.CompletedProcess[str]:

@@ -24,7 +24,7 @@ from autograder.sample_class import Case
 from tests import doubles
 from tests.grading import LAB, TOY, hand_in
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(1)
 
 ROOT = TOY.parents[2]
 STUDENTS = {

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import SITE, Watch, watch
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(8)
 
 ROOT = Path(__file__).parents[1]
 AXE = ROOT / "build" / "web" / "node_modules" / "axe-core" / "axe.min.js"

@@ -310,6 +310,38 @@ class QNetwork(nn.Sequential):
         )
 
 
+class ConvQNetwork(nn.Module):
+    """Values of all actions of a MinAtar game, by a convolution and a hidden layer.
+
+    Args:
+        num_channels: kinds of things on the grid of 10 by 10 cells.
+        num_actions: number of actions.
+
+    Source: Young & Tian (2019), section 3.
+    """
+
+    def __init__(self, num_channels: int, num_actions: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(num_channels, 16, kernel_size=3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(16 * 8 * 8, 128),
+            nn.ReLU(),
+            nn.Linear(128, num_actions),
+        )
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Return the values of all actions for observations of shape ``(batch, 10, 10, kinds)``."""
+        values: Tensor = self.layers(obs.float().permute(0, 3, 1, 2))
+        return values
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Return where a network's parameters are; what has none computes on the processor."""
+    return next(network.parameters(), torch.empty(0)).device
+
+
 @torch.no_grad()
 def epsilon_greedy(
     q_network: nn.Module, obs: NDArray[Any], epsilon: float, rng: Rng
@@ -318,11 +350,11 @@ def epsilon_greedy(
 
     Args:
         q_network: maps observations to values of actions.
-        obs: shape ``(num_envs, obs_size)``.
+        obs: shape ``(num_envs, ...)``.
         epsilon: share of actions that are drawn at random.
         rng: source of all randomness.
     """
-    q = q_network(torch.as_tensor(obs)).numpy()
+    q = q_network(torch.as_tensor(obs, device=device_of(q_network))).cpu().numpy()
     explores = rng.random(len(obs)) < epsilon
     return np.where(explores, rng.integers(q.shape[1], size=len(obs)), q.argmax(axis=1))
 
@@ -398,21 +430,22 @@ def train_dqn(
     end_epsilon: float = 0.04,
     exploration_fraction: float = 0.08,
     max_grad_norm: float = 10.0,
+    network: nn.Module | None = None,
     evaluate: Callable[[nn.Module], float] | None = None,
     evaluate_every: int = 2_000,
     stop_at: float = np.inf,
-) -> tuple[QNetwork, list[tuple[int, float]]]:
+) -> tuple[nn.Module, list[tuple[int, float]]]:
     """Learn values of actions with replay, a target network and Double DQN's targets.
 
     Args:
-        env: a vector environment with flat observations and discrete actions.
+        env: a vector environment with discrete actions.
         answers: ``ReplayBuffer``, ``store_transition``, ``gather_q``, ``double_dqn_target`` (or
             ``dqn_target`` in its place), ``huber``, ``sync`` and ``linear_schedule``, by name.
         seed: of the network, the environments, the exploration and the samples.
         total_timesteps: steps of all environments together.
         mode: when the environments reset, see `store_transition`; "disabled" is not for this loop,
             which resets none itself.
-        hidden: width of the network's hidden layers.
+        hidden: width of the hidden layers of a `QNetwork`, for flat observations.
         capacity: transitions in the replay buffer.
         batch_size: transitions in a gradient step.
         learning_starts: transitions before the first gradient step.
@@ -425,6 +458,7 @@ def train_dqn(
         end_epsilon: share of random actions in the end; it starts at 1.
         exploration_fraction: share of the training in which it falls.
         max_grad_norm: the gradient is scaled down to this length.
+        network: is trained in place of a `QNetwork`, on the device where it is.
         evaluate: says how good a network is; the best one is kept. None keeps the last.
         evaluate_every: environment steps between evaluations.
         stop_at: three evaluations in a row that reach it end the training.
@@ -438,7 +472,9 @@ def train_dqn(
     rng = np.random.default_rng(seed)
     obs_space: Any = env.single_observation_space
     action_space: Any = env.single_action_space
-    q_network = QNetwork(obs_space.shape[0], int(action_space.n), hidden)
+    if network is None:
+        network = QNetwork(obs_space.shape[0], int(action_space.n), hidden)
+    q_network = network
     target_network = copy.deepcopy(q_network)
     optimizer = torch.optim.Adam(q_network.parameters(), lr=learning_rate, fused=True)
     buffer = answers["ReplayBuffer"](capacity, obs_space.shape)
@@ -492,7 +528,8 @@ def dqn_loss(
     delta: float,
 ) -> Any:
     """Return the Huber loss of a batch against Double DQN's targets, or DQN's without them."""
-    rows = {name: torch.as_tensor(value) for name, value in batch.items()}
+    device = device_of(q_network)
+    rows = {name: torch.as_tensor(value, device=device) for name, value in batch.items()}
     ends = rows["reward"], rows["terminated"], torch.zeros_like(rows["terminated"])
     with torch.no_grad():
         following = [target_network(rows["next_obs"])]
@@ -536,7 +573,6 @@ def climb(
     return largest
 
 
-@torch.no_grad()
 def greedy_returns(q_network: nn.Module, *, num_episodes: int, seed: int) -> list[float]:
     """Return the sum of rewards of each of ``num_episodes`` CartPole episodes, best actions.
 
@@ -546,19 +582,36 @@ def greedy_returns(q_network: nn.Module, *, num_episodes: int, seed: int) -> lis
         seed: of the environments.
     """
     env = gym.make_vec("CartPole-v1", num_episodes, vectorization_mode="vector_entry_point")
+    return play(env, q_network, seed=seed)
+
+
+@torch.no_grad()
+def play(env: VectorEnv, q_network: nn.Module, *, seed: int, max_steps: int = 500) -> list[float]:
+    """Return the sum of rewards of an episode in each environment, best actions.
+
+    Args:
+        env: a vector environment.
+        q_network: maps its observations to values or logits of actions.
+        seed: of the environments.
+        max_steps: where an episode is cut off that has not ended by itself.
+    """
     obs, _ = env.reset(seed=seed)
-    total, playing = np.zeros(num_episodes), np.ones(num_episodes, dtype=bool)
-    while playing.any():
-        action = q_network(torch.as_tensor(obs)).argmax(dim=1).numpy()
+    total, playing = np.zeros(env.num_envs), np.ones(env.num_envs, dtype=bool)
+    device = device_of(q_network)
+    for _ in range(max_steps):
+        action = q_network(torch.as_tensor(obs, device=device)).argmax(dim=1).cpu().numpy()
         obs, reward, terminated, truncated, _ = env.step(action)
         total += reward * playing
         playing &= ~(terminated | truncated)
-    return total.tolist()
+        if not playing.any():
+            break
+    found: list[float] = total.tolist()
+    return found
 
 
 def train_cartpole(
     answers: dict[str, Callable[..., Any]], *, seed: int, total_timesteps: int = 50_000
-) -> tuple[QNetwork, list[tuple[int, float]]]:
+) -> tuple[nn.Module, list[tuple[int, float]]]:
     """Train on CartPole-v1, and keep the network whose greedy episodes were the best.
 
     Args:

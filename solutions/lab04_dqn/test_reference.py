@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
+import minatar.gym
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from solutions.lab04_dqn import agents, reference
 from solutions.lab04_dqn.reference import (
+    ConvQNetwork,
     Probe,
     QNetwork,
     ReplayBuffer,
@@ -33,8 +35,10 @@ from solutions.lab04_dqn.reference import (
     huber,
     kd_loss,
     linear_schedule,
+    play,
     store_transition,
     sync,
+    train_dqn,
 )
 
 GAMMA = 0.97
@@ -398,13 +402,39 @@ def test_each_broken_answer_shows_on_its_rung() -> None:
         assert next(i for i, error in enumerate(errors, start=1) if error >= 0.1) == rung
 
 
-def test_greedy_returns_stop_at_the_first_end() -> None:
-    class Right(nn.Module):
-        def forward(self, obs: Tensor) -> Tensor:
-            return torch.tensor([0.0, 1.0]).expand(len(obs), 2)
+class Right(nn.Module):
+    def forward(self, obs: Tensor) -> Tensor:
+        return torch.tensor([0.0, 1.0]).expand(len(obs), 2)
 
+
+def test_greedy_returns_stop_at_the_first_end() -> None:
     returns = greedy_returns(Right(), num_episodes=30, seed=5)
     assert 8 <= min(returns) <= max(returns) <= 11
+
+
+def test_play_is_cut_off() -> None:
+    env = gym.make_vec("CartPole-v1", 3, vectorization_mode="vector_entry_point")
+    assert play(env, Right(), seed=5, max_steps=5) == [5.0] * 3
+
+
+def test_a_convolution_is_trained_on_breakout() -> None:
+    """What the lab's cell for a GPU does, in small."""
+    if "MinAtar/Breakout-v1" not in gym.registry:
+        minatar.gym.register_envs()
+    games = [gym.make_vec("MinAtar/Breakout-v1", 4, vectorization_mode="sync") for _ in range(2)]
+    kinds = games[0].single_observation_space.shape
+    assert kinds == (10, 10, 4)
+    network = ConvQNetwork(4, 3)
+    before = copy.deepcopy(network.state_dict())
+    trained, history = train_dqn(
+        games[0], agents.answers(), seed=0, total_timesteps=400, mode="next_step", network=network,
+        capacity=300, learning_starts=100, evaluate_every=100,
+        evaluate=lambda each: float(np.mean(play(games[1], each, seed=1, max_steps=50))),
+    )  # fmt: skip
+    assert trained is network
+    assert all((before[name] != value).any() for name, value in network.state_dict().items())
+    assert [step for step, _ in history] == [200, 300]  # before, it held too little
+    assert min(score for _, score in history) >= 0.0
 
 
 def test_a_student_agrees_with_its_teacher() -> None:
