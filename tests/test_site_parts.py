@@ -216,6 +216,10 @@ class TestPages:
         )
         assert pages.used_icons(css, '<i class="fa-solid fa-bars">') == {0xF0C9, 0xF0AE}
 
+    def test_an_icon_that_the_theme_does_not_escape_is_kept(self) -> None:
+        css = ':root{--link:"\uf09b"} .fa-x:before{content:"\uf00d"} .fa-y:before{content:"\uf000"}'
+        assert pages.used_icons(css, '<i class="fa-x">') == {0xF09B, 0xF00D}
+
     def test_pictures_get_their_size(self, tmp_path: Path) -> None:
         from PIL import Image
 

@@ -24,7 +24,7 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)
 DESCRIPTION_LENGTH = 155
 FONT = "_static/vendor/inter/latin.woff2"
 ICON_RULE = re.compile(r"([^{}]*\.fa-[^{}]*)\{([^{}]*)\}")
-ICON_CODE = re.compile(r'"\\([ef][0-9a-f]{3})"')
+ICON_CODE = re.compile(r'"(?:\\([ef][0-9a-f]{3})|([\ue000-\uf8ff]))"')  # escaped, or as it is
 
 MENDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
@@ -107,9 +107,13 @@ def used_icons(css: str, pages: str) -> set[int]:
     codes: set[int] = set()
     for selector, rules in ICON_RULE.findall(css):
         if names & set(re.findall(r"\.(fa-[a-z0-9-]+):+before", selector)):
-            codes |= {int(code, 16) for code in ICON_CODE.findall(rules)}
-    others = ICON_RULE.sub("", css)
-    return codes | {int(code, 16) for code in ICON_CODE.findall(others)}
+            codes |= icon_codes(rules)
+    return codes | icon_codes(ICON_RULE.sub("", css))
+
+
+def icon_codes(css: str) -> set[int]:
+    """Return the code points of all icons that are drawn by rules, escaped there or not."""
+    return {int(escaped, 16) if escaped else ord(icon) for escaped, icon in ICON_CODE.findall(css)}
 
 
 def shrink_icons(static: Path, pages: str) -> None:
