@@ -3,7 +3,6 @@
 Each of them is self-contained, since it is pasted into a notebook under its exercise's name.
 """
 
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ class ReplayInADeque:
     """A deque of tuples drops its oldest by itself; whatever it holds is drawn by index."""
 
     def __init__(self, capacity: int, obs_shape: tuple[int, ...]) -> None:
+        from collections import deque
+
         self.rows: deque[tuple[Any, ...]] = deque(maxlen=capacity)
 
     def __len__(self) -> int:
