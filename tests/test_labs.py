@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
 import tempfile
@@ -25,7 +24,8 @@ from autograder.expected import Expected, ExpectedGroup
 from autograder.judging import judge_choice, judge_exercise, judge_numeric, judge_outcome
 from autograder.notebooks import prelude_code
 from autograder.results import ExerciseResult
-from autograder.sources import Source, renamed
+from autograder.sample_class.generate import as_cell
+from autograder.sources import Source
 from autograder.spec import Choice, Exercise, Item, Numeric, Outcome
 from labkit.compare import compare, summarize
 from labkit.probes import Mutates, Observation, Raises, Samples, observe
@@ -181,16 +181,14 @@ def test_variants_pass(lab: discover.LoadedLab, item: Exercise) -> None:
 
 @every(Exercise)
 def test_answers_stand_alone_in_the_notebook(lab: discover.LoadedLab, item: Exercise) -> None:
-    """As text, under the exercise's name, with what the notebook itself brings and no more."""
+    """As the sample class pastes them, with what the notebook itself brings and no more."""
     definitions = lab.source.definitions
     provided = [name for cell in lab.labfile.of_kind("provided") for name in cell.names]
     brought = [prelude_code(lab), *(definitions[name].text for name in provided)]
     texts = [definitions[item.name].text]
     for variant in item.variants:
         source = Source(Path(inspect.getfile(variant)))
-        text = renamed(source.definitions[variant.__name__].text, variant.__name__, item.name)
-        imports = {ast.unparse(node) for node in source.imports.values()}
-        texts.append("\n".join([*sorted(imports), text]))
+        texts.append(as_cell(source.definitions[variant.__name__], item.name))
     for text in texts:
         namespace: dict[str, Any] = {}
         code = "\n\n".join([*brought, text])

@@ -226,11 +226,11 @@ def _styles(answers: _Answers) -> Iterator[Case]:
         for item in answers.lab.exercises:
             if item.variants:
                 variant = item.variants[min(index, len(item.variants) - 1)].__name__
-                sources[item.name] = _as_cell(definitions[variant], item.name)
+                sources[item.name] = as_cell(definitions[variant], item.name)
         yield answers.with_sources(f"another style {index + 1}", sources, {})
 
 
-def _as_cell(definition: Definition, name: str) -> str:
+def as_cell(definition: Definition, name: str) -> str:
     """A variant as a student would write it: under the exercise's name, its imports on top.
 
     Importing torch takes longer than some calls may.
