@@ -17,7 +17,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     (
         "NameError",
         r"name '(np|torch|gym|plt|F|nn|math|random|scipy)' is not defined",
-        "`{0}` is not imported yet: run the notebook's first cells.",
+        "`{0}` is not imported yet: run the notebook's first cells, or import it in your own.",
     ),
     (
         "NameError",

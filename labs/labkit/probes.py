@@ -420,17 +420,17 @@ def _flattened(outcome: Any) -> np.ndarray | None:
 def _gather(outcome: Any, parts: list[np.ndarray]) -> bool:
     """Append the outcome's arrays, each one row of numbers; return whether there is no else."""
     if type(outcome) is dict:
-        return all(
-            _gather(item, parts)
-            for key, item in outcome.items()
-            if item is not None or key != "return"
-        )
-    try:
-        row = np.asarray(outcome)
-    except Exception:
-        return False
-    parts.append(row.reshape(-1))
-    return row.dtype.kind in "biuf" and row.size > 0
+        for key, item in outcome.items():
+            if (item is not None or key != "return") and not _gather(item, parts):
+                return False
+        return True
+    if type(outcome) is not np.ndarray:
+        try:
+            outcome = np.asarray(outcome)
+        except Exception:
+            return False
+    parts.append(outcome.ravel())
+    return outcome.dtype.kind in "biuf" and outcome.size > 0
 
 
 Probe = Returns | Part | Gradient | Mutates | Trace | Copies | Passes | Raises | Samples | Rewards

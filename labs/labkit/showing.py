@@ -32,7 +32,7 @@ def short(value: Any) -> str:
     if isinstance(value, Objects):
         return f"an array of objects {short(list(value.items))}"
     if isinstance(value, LinearMap):
-        return f"multiplication by a {short(value.matrix)}"
+        return f"multiplication by the {short(value.matrix)}"
     if isinstance(value, Opaque):
         return cut(value.text)
     array = as_array(value)
