@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 import nbformat
 from nbconvert.writers.files import FilesWriter
 from nbformat import NotebookNode
-from nbgrader import utils
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import BaseConverter
 
@@ -24,6 +24,7 @@ from autograder import notebook_json
 from autograder.staging import PREPARED, staged
 
 Resources = dict[str, Any]
+EXECUTION = "NBGRADER_EXECUTION"  # the environment variable that tells a notebook who runs it
 
 
 class OneByOne(BaseConverter):  # type: ignore[misc]
@@ -123,7 +124,7 @@ class AutogradePrepared(OneByOne, Autograde):  # type: ignore[misc]
         notebook, _ = self._through_steps(notebook, notebook_filename)
         self._sanitizing = False
         try:
-            with utils.setenv(NBGRADER_EXECUTION="autograde"):
+            with _executing():
                 notebook, resources = self._through_steps(notebook, notebook_filename)
         finally:
             self._sanitizing = True
@@ -169,3 +170,16 @@ class FeedbackFromMemory(OneByOne, GenerateFeedback):  # type: ignore[misc]
         )
         self.exporter._nb_metadata.clear()  # it would keep those of all students
         self.write_single_notebook(self.page, resources)
+
+
+@contextlib.contextmanager
+def _executing() -> Iterator[None]:
+    """Say that a notebook is graded, as nbgrader does, but whose variable outlives an error."""
+    before = os.environ.get(EXECUTION)
+    os.environ[EXECUTION] = "autograde"
+    try:
+        yield
+    finally:
+        del os.environ[EXECUTION]
+        if before is not None:
+            os.environ[EXECUTION] = before

@@ -309,3 +309,4 @@ def test_a_score_that_is_not_the_referees_is_refused(
     )
     with pytest.raises(RecordError, match=r"recorded 2\.0, but judged 0\.0"):
         writer.write("ada", prepared, result)
+    assert "NBGRADER_EXECUTION" not in os.environ, "what comes next is taken for a graded notebook"
