@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
+from bs4 import BeautifulSoup
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from autograder import sample
 from tests.needs import chromium_path
@@ -104,6 +114,35 @@ def page(browser: Browser) -> Iterator[Callable[..., tuple[Page, Watch]]]:
     yield make
     for context in contexts:
         context.close()
+
+
+@functools.lru_cache
+def alone(path: str, name: str) -> str:
+    """A page of the site, but below its headings only one interactive figure.
+
+    A chapter has ten thousand elements, and a browser takes seconds to show them all.
+    """
+    page = BeautifulSoup((SITE / path).read_text("utf-8"), "html.parser")
+    figure = page.select_one(f".widget[data-widget={name}]")
+    assert figure is not None, f"{path} has no figure {name}"
+    stay = {id(figure), *map(id, figure.parents)}
+    for part in page.select("article section > *"):
+        if part.name not in ("section", "h1", "h2", "h3") and id(part) not in stay:
+            part.decompose()
+    return str(page)
+
+
+def figure_on(page: Page, site: str, path: str, name: str) -> Locator:
+    """Go to an interactive figure, alone on its page of the site, and wait until it works."""
+    address = f"{site}/{path}"
+    page.route(
+        address, lambda route: route.fulfill(body=alone(path, name), content_type="text/html")
+    )
+    page.goto(address)
+    box = page.locator(f".widget[data-widget={name}]")
+    box.scroll_into_view_if_needed()
+    expect(box).to_have_attribute("data-ready", "")
+    return box
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -6,23 +6,16 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import Watch
+from tests.browser import Watch, figure_on
 from tests.test_site import AXE, COLOUR_RULES
 
 pytestmark = pytest.mark.needs("chromium")
 
 MakePage: TypeAlias = Callable[..., tuple[Page, Watch]]
+FIGURE = "chapters/04_dqn.html", "replay-target"
 LONG = 120_000  # milliseconds: the agents learn in the page
-
-
-def figure_on(page: Page, site: str) -> Locator:
-    page.goto(f"{site}/chapters/04_dqn.html")
-    box = page.locator(".widget[data-widget=replay-target]")
-    box.scroll_into_view_if_needed()
-    expect(box).to_have_attribute("data-ready", "")
-    return box
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -30,7 +23,7 @@ def test_values_leave_the_world_without_a_target_network(
     page: MakePage, site: str, width: int
 ) -> None:
     reader, seen = page(width=width)
-    box = figure_on(reader, site)
+    box = figure_on(reader, site, *FIGURE)
     says, rows = box.locator(".widget-says"), box.locator("tbody tr")
     expect(says).to_contain_text("Nothing has run yet")
     box.locator("[name=batchSize]").select_option("8")
@@ -68,7 +61,7 @@ def test_values_leave_the_world_without_a_target_network(
 
 def test_who_wants_no_motion_sees_the_end(browser: Browser, site: str) -> None:
     context = browser.new_context(reduced_motion="reduce")
-    box = figure_on(context.new_page(), site)
+    box = figure_on(context.new_page(), site, *FIGURE)
     canvas = box.locator("[data-chart=off]")
     canvas.evaluate(
         """canvas => {

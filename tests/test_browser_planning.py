@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser import Watch
+from tests.browser import Watch, figure_on
 from tests.test_site import AXE, COLOUR_RULES
 
 pytestmark = [pytest.mark.long(3), pytest.mark.needs("chromium")]
@@ -31,14 +31,6 @@ LISTEN = """box => {
 }"""
 
 
-def figure_on(page: Page, site: str, name: str) -> Locator:
-    page.goto(f"{site}/{PAGES[name]}")
-    box = page.locator(f".widget[data-widget={name}]")
-    box.scroll_into_view_if_needed()
-    expect(box).to_have_attribute("data-ready", "")
-    return box
-
-
 @pytest.fixture(params=[1280, 390])
 def figure(
     page: MakePage, site: str, request: pytest.FixtureRequest
@@ -48,7 +40,7 @@ def figure(
     boxes: list[Locator] = []
 
     def find(name: str) -> Locator:
-        boxes.append(figure_on(reader, site, name))
+        boxes.append(figure_on(reader, site, PAGES[name], name))
         return boxes[-1]
 
     yield find
@@ -275,13 +267,7 @@ def test_axe_finds_nothing_in_a_figure_that_was_used(
 ) -> None:
     box = figure(name)
     use(box, name)
-    # Colours change at once; and axe is much faster without the rest of the chapter.
-    box.page.add_style_tag(content="* { transition: none !important }")
-    box.evaluate(
-        """box => document.querySelectorAll("article *").forEach(node => {
-          if (!node.contains(box) && !box.contains(node)) node.style.display = "none";
-        })"""
-    )
+    box.page.add_style_tag(content="* { transition: none !important }")  # colours change at once
     box.page.evaluate(AXE.read_text("utf-8"))
     for theme, rules in (("light", None), ("dark", COLOUR_RULES)):
         box.page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
@@ -293,7 +279,7 @@ def test_axe_finds_nothing_in_a_figure_that_was_used(
 
 def test_a_screen_reader_hears_results_and_not_every_step(page: MakePage, site: str) -> None:
     reader, _ = page()
-    box = figure_on(reader, site, "mcts")
+    box = figure_on(reader, site, PAGES["mcts"], "mcts")
     box.evaluate(LISTEN)
     press(box, "+1000")
     expect(box.locator(".widget-says")).to_contain_text("After 1000")
@@ -308,7 +294,7 @@ def test_a_screen_reader_hears_results_and_not_every_step(page: MakePage, site: 
 def test_who_wants_no_motion_sees_the_end(browser: Browser, site: str, wish: str) -> None:
     context = browser.new_context(reduced_motion=wish)  # type: ignore[arg-type]
     reader = context.new_page()
-    box = figure_on(reader, site, "value-iteration")
+    box = figure_on(reader, site, PAGES["value-iteration"], "value-iteration")
     box.evaluate(
         """box => {
           box.seen = new Set();
@@ -320,7 +306,7 @@ def test_who_wants_no_motion_sees_the_end(browser: Browser, site: str, wish: str
     expect(box.locator(".widget-says")).to_contain_text("optimal since", timeout=60_000)
     seen = [text for text in box.evaluate("box => [...box.seen]") if text.startswith("After")]
     assert (len(seen) == 1) is (wish == "reduce")
-    box = figure_on(reader, site, "bandit")
+    box = figure_on(reader, site, PAGES["bandit"], "bandit")
     canvas = box.locator("[data-chart=optimal]")
     canvas.evaluate(
         """canvas => {

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser import Watch
+from tests.browser import Watch, figure_on
 from tests.test_site import AXE, COLOUR_RULES
 
 pytestmark = pytest.mark.needs("chromium")
@@ -26,12 +26,8 @@ def figure(
     boxes: list[Locator] = []
 
     def find(chapter: str, name: str) -> Locator:
-        reader.goto(f"{site}/chapters/{chapter}.html")
-        box = reader.locator(f".widget[data-widget={name}]")
-        box.scroll_into_view_if_needed()
-        expect(box).to_have_attribute("data-ready", "")
-        boxes.append(box)
-        return box
+        boxes.append(figure_on(reader, site, f"chapters/{chapter}.html", name))
+        return boxes[-1]
 
     yield find
     (box,) = boxes

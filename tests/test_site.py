@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import SITE, Watch, watch
+from tests.browser import SITE, Watch, figure_on, watch
 
 pytestmark = pytest.mark.long(8)
 
@@ -170,11 +170,7 @@ class TestTheCliff:
     @pytest.fixture
     def figure(self, page: MakePage, site: str, request: pytest.FixtureRequest) -> Any:
         reader, seen = page(width=request.param)
-        reader.goto(f"{site}/{CHAPTER}")
-        box = reader.locator(".widget[data-widget=cliff]")
-        box.scroll_into_view_if_needed()
-        expect(box).to_have_attribute("data-ready", "")
-        yield box
+        yield figure_on(reader, site, CHAPTER, "cliff")
         assert seen.faults == []
 
     widths = pytest.mark.parametrize("figure", [1280, 390], indirect=True)
