@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -38,12 +39,15 @@ GENERATED = {"_build", "__pycache__", "node_modules"}
 
 def kept(folder: Path) -> Iterator[Path]:
     """The files under a folder that somebody wrote, sorted: nothing hidden, cached or built."""
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder).parts
-        if not path.is_file() or path.is_symlink() or GENERATED.intersection(inside):
-            continue
-        if not any(part.startswith(".") or part.endswith(".egg-info") for part in inside):
-            yield path
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = filter(_is_written, folders)
+        found += [Path(place, name) for name in files if _is_written(name)]
+    yield from sorted(path for path in found if path.is_file() and not path.is_symlink())
+
+
+def _is_written(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith(".egg-info") and name not in GENERATED
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
