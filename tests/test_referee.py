@@ -30,7 +30,7 @@ import numpy as np
 
 
 def double(x):
-    """Return twice x: zqdoc."""
+    """Return twice x: zqsecretdoc."""
     return 2.0 * x
 
 
@@ -86,8 +86,10 @@ def breaks(parameters):
 
 DOUBLE = Exercise(
     reference=double, points=4, time_limit=1.0,
-    groups=(Group("by hand", small, public=True), Group("zqgroup", large, weight=3)),
-    mutants=(Mutant("zqmutant", old="2.0 * x", new="3.0 * x", hint="Twice, not thrice: zqhint."),),
+    groups=(Group("by hand", small, public=True), Group("zqsecretgroup", large, weight=3)),
+    mutants=(
+        Mutant("zqsecretmutant", old="2.0 * x", new="3.0 * x", hint="Not thrice: zqsecrethint."),
+    ),
 )
 TOTAL = Exercise(
     reference=total, points=3, time_limit=1.0,
@@ -101,7 +103,7 @@ LEVEL = Numeric("level", points=1, answer=4.0, tolerance=0.1, mistakes=(Mistake(
 LETTER = Choice("letter", points=1, answer="B", why={"A": "Too early."})
 FIT = Outcome(
     "fit", points=2, reference=fit, case={"level": 3.0}, tensors={"level": (1,)}, time_limit=1.0,
-    gates=(Gate("level", lambda p: float(p["level"][0]), 2.9, 3.1, "Off zqlevel."),),
+    gates=(Gate("level", lambda p: float(p["level"][0]), 2.9, 3.1, "Off zqsecretlevel."),),
 )
 TRAINED = Outcome(
     "trained", points=2, reference=trained, artifact="trained.safetensors",
@@ -236,8 +238,8 @@ def test_a_group_that_passes_earns_its_share(grade: Grade) -> None:
 
 def test_a_known_mistake_gets_its_hint(grade: Grade) -> None:
     double = by_name(grade({"double": "def double(x):\n    return x + x + x"}))["double"]
-    assert (double.mistake, double.status, double.points) == ("zqmutant", "wrong", 0)
-    assert double.hint == "Twice, not thrice: zqhint."
+    assert (double.mistake, double.status, double.points) == ("zqsecretmutant", "wrong", 0)
+    assert double.hint == "Not thrice: zqsecrethint."
 
 
 def test_feedback_on_hidden_cases_holds_no_number(grade: Grade, lab: LoadedLab) -> None:
@@ -620,8 +622,8 @@ def test_forged_frames_earn_nothing(grade: Grade) -> None:
 
 
 def test_what_is_secret_never_enters_the_process(grade: Grade) -> None:
-    secrets = ["zqdoc", "zqhint", "zqgroup", "zqmutant", "zqlevel"]
-    spy = f"""
+    """All that is secret of the toy lab contains one word, which the spy never says whole."""
+    spy = """
         found = []
         def look():
             for line in open("/proc/self/maps").read().splitlines():
@@ -632,18 +634,19 @@ def test_what_is_secret_never_enters_the_process(grade: Grade) -> None:
                 with open("/proc/self/mem", "rb", buffering=0) as memory:
                     memory.seek(start)
                     try:
-                        content = memory.read(end - start)[::-1]
+                        content = memory.read(end - start)
                     except OSError:
                         continue
-                for secret in {[secret[::-1] for secret in secrets]}:
-                    if secret.encode() in content:
-                        found.append(secret)
+                at = content.find(b"qsecret")
+                while at >= 0:
+                    if content[max(at - 1, 0):at] == b"z":
+                        found.append(start + at)
+                    at = content.find(b"qsecret", at + 1)
         def double(x):
             if x > 10: look()
             return 3.0 * x
         """
-    # the first cell proves that the spy finds what is there: a word written backwards
-    probe = "control = 'cod' + 'qz'\ncontrol = control[::-1]"
+    probe = "control = 'z' + 'qsecretword'"  # proves that the spy finds what is there
     total = "def total(values):\n    look()\n    return 0 if found else sum(values)"
     spying = cells({"double": spy, "total": total})
     slowly = {"memory_limit": 2048, "time_limit": 60.0}
