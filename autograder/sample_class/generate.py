@@ -12,9 +12,13 @@ import csv
 import dataclasses
 import io
 import json
+import multiprocessing
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,9 @@ import nbformat
 import numpy as np
 import safetensors.numpy
 from nbformat import NotebookNode
+from tqdm import tqdm
 
-from autograder import judging, referee
-from autograder.collect import Student
+from autograder import discover, judging, referee
 from autograder.course import Course
 from autograder.discover import LoadedLab
 from autograder.expected import Expected
@@ -69,33 +73,59 @@ class Case:
 def generate(labs: Sequence[LoadedLab], out: Path, course: Path) -> None:
     """Write submissions, roster.csv and expected.csv: a student per mutant and per mishap.
 
+    Labs don't know of each other: there is a process for each core, and it makes one at a time.
+
     Args:
         labs: for each of them everybody hands something in.
         out: gets ``submissions/<student>/<lab>/``; what was there is replaced.
         course: the course directory, whose seed draws the hidden cases.
     """
-    house = Course(course)
     folder = out / "submissions"
     if folder.exists():
         shutil.rmtree(folder)
-    rows: list[tuple[Any, ...]] = []
-    people: dict[str, Student] = {}
-    for lab in labs:
-        points = {item.name: item.points for item in lab.items}
-        for number, case in enumerate(cases(lab, house)):
-            person = student(number)
-            people[person.student_id] = person
-            target = folder / person.student_id / lab.name
-            target.mkdir(parents=True)
-            for name, raw in case.files.items():
-                (target / name).write_bytes(raw)
-            for name, (earned, status) in case.scores.items():
-                mistake = case.mistakes.get(name, "")
-                start = (person.student_id, lab.name, case.name, name)
-                rows.append((*start, earned, points[name], status, mistake))
-    _write_csv(out / "expected.csv", COLUMNS, rows)
-    roster = [dataclasses.astuple(people[student_id]) for student_id in sorted(people)]
+    house = Course(course)
+    places = [lab.name for lab in labs], [lab.path.parent for lab in labs], repeat(course)
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        ProcessPoolExecutor(min(len(labs), os.cpu_count() or 1), spawn) as pool,
+        tqdm(total=2 * len(labs), desc="building labs, then submissions", unit="lab") as progress,
+    ):
+        for _ in pool.map(_build, *places):
+            progress.update()
+        for lab in labs:
+            house.assign(lab)  # one process writes the gradebook
+        handed_in = []
+        for rows in pool.map(_hand_in, *places, repeat(folder)):
+            handed_in += rows
+            progress.update()
+    _write_csv(out / "expected.csv", COLUMNS, handed_in)
+    people = sorted({row[0] for row in handed_in})
+    known = {person.student_id: person for person in map(student, range(len(people)))}
+    roster = [dataclasses.astuple(known[student_id]) for student_id in people]
     _write_csv(out / "roster.csv", ("student_id", "first_name", "last_name", "email"), roster)
+
+
+def _build(name: str, root: Path, course: Path) -> None:
+    """Build a lab into the course."""
+    Course(course).source(discover.load(name, root))
+
+
+def _hand_in(name: str, root: Path, course: Path, folder: Path) -> list[tuple[Any, ...]]:
+    """Write everybody's submission of a lab that is assigned; return its rows of expected.csv."""
+    lab = discover.load(name, root)
+    points = {item.name: item.points for item in lab.items}
+    rows: list[tuple[Any, ...]] = []
+    for number, case in enumerate(_cases(lab, Course(course))):
+        student_id = student(number).student_id
+        target = folder / student_id / lab.name
+        target.mkdir(parents=True)
+        for path, raw in case.files.items():
+            (target / path).write_bytes(raw)
+        for exercise, (earned, status) in case.scores.items():
+            mistake = case.mistakes.get(exercise, "")
+            start = (student_id, lab.name, case.name, exercise)
+            rows.append((*start, earned, points[exercise], status, mistake))
+    return rows
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -107,7 +137,12 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def cases(lab: LoadedLab, course: Course) -> Iterator[Case]:
-    """Yield every student of a lab's sample class."""
+    """Yield every student of a lab's sample class; the lab is assigned first."""
+    course.assign(lab)
+    yield from _cases(lab, course)
+
+
+def _cases(lab: LoadedLab, course: Course) -> Iterator[Case]:
     answers = _Answers(lab, course)
     yield answers.as_handed_out("perfect")
     yield from _styles(answers)
@@ -122,7 +157,7 @@ class _Answers:
 
     def __init__(self, lab: LoadedLab, course: Course) -> None:
         self.lab = lab
-        self.release = course.assign(lab)
+        self.release = course.release(lab.name)
         self.right = {
             cell.metadata.nbgrader.grade_id: _without_marks(cell.source)
             for cell in course.source(lab).cells
