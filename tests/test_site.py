@@ -7,7 +7,7 @@ import gzip
 import html.parser
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -84,6 +84,57 @@ def read_through(page: Page) -> None:
     )
 
 
+def thin_out(page: Page) -> None:
+    """Leave of the words that look alike in a formula, or in a piece of code, the first.
+
+    A page has been judged whole in one theme when axe looks at its colours in the other one, and
+    what it says of one word's contrast it says of all that look like it, background included. From
+    pictures go the shapes, which have no words.
+    """
+    page.evaluate(
+        """() => {
+          const own = ["color", "opacity", "fontSize", "fontWeight", "textShadow", "filter"];
+          const behind = ["backgroundColor", "backgroundImage", "opacity", "filter"];
+          for (const block of document.querySelectorAll(".katex-html, pre")) {
+            const seen = new Set();
+            const stay = new Set();
+            for (const word of block.querySelectorAll("*")) {
+              if (word.childElementCount || !word.textContent.trim()) continue;
+              const style = getComputedStyle(word);
+              const look = own.map((name) => style[name]);
+              look.push(word.textContent.trim().length > 1); // axe judges no single letters
+              for (let at = word; at !== block; at = at.parentElement)
+                look.push(...behind.map((name) => getComputedStyle(at)[name]));
+              if (seen.has(look.join())) continue;
+              seen.add(look.join());
+              for (let at = word; at !== block; at = at.parentElement) stay.add(at);
+            }
+            for (const part of block.querySelectorAll("*")) if (!stay.has(part)) part.remove();
+          }
+          for (const shape of document.querySelectorAll("svg *"))
+            if (!shape.textContent.trim()) shape.remove();
+        }"""
+    )
+
+
+def show(page: Page, theme: str) -> None:
+    """Show a page in a theme."""
+    page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+
+
+def violations(page: Page, theme: str, rules: Sequence[str] = ()) -> list[str]:
+    """Return what axe says of a page in one theme, by all rules or some, with its width."""
+    show(page, theme)
+    options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+    found = page.evaluate("options => axe.run(document, options)", options)
+    assert page.viewport_size
+    return [
+        f"{page.viewport_size['width']} {theme}: {violation['id']}: {node['html'][:120]}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
 def visit(browser: Browser, address: str) -> Visit:
     """Look at a page in light and dark, on a desk and on a phone."""
     seen = Visit()
@@ -97,16 +148,13 @@ def visit(browser: Browser, address: str) -> Visit:
         read_through(page)
         page.add_style_tag(content="* { transition: none !important }")  # colours change at once
         page.evaluate(AXE.read_text("utf-8"))
-        for theme, rules in (("light", None), ("dark", COLOUR_RULES)):
-            page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-            options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
-            found = page.evaluate("options => axe.run(document, options)", options)
-            seen.violations += [
-                f"{width} {theme}: {violation['id']}: {node['html'][:120]}"
-                for violation in found["violations"]
-                for node in violation["nodes"]
-            ]
-        seen.sideways = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        seen.violations += violations(page, "light")
+        for theme in ("light", "dark"):
+            show(page, theme)
+            sticks_out = "() => document.documentElement.scrollWidth - innerWidth"
+            seen.sideways = max(seen.sideways, page.evaluate(sticks_out))
+        thin_out(page)
+        seen.violations += violations(page, "dark", COLOUR_RULES)
         seen.faults += watched.faults
         requests |= set(watched.requests)
         context.close()
@@ -153,6 +201,43 @@ def test_a_faulty_page_is_seen(browser: Browser, tmp_path: Path) -> None:
     assert any("image-alt" in violation for violation in seen.violations)
     assert any("color-contrast" in violation for violation in seen.violations)
     assert seen.sideways > 400
+
+
+@chromium
+@pytest.mark.parametrize(
+    ("content", "rule", "themes"),
+    [
+        ("<p class=katex-html><i>max</i><i class=pale>min</i></p>", "color-contrast", "both"),
+        ("<p class=katex-html><i class=pale>x</i><i class=pale>min</i></p>",
+         "color-contrast", "both"),
+        ("<p class=katex-html><b><i>max</i></b><b class=grey><i>min</i></b></p>",
+         "color-contrast", "both"),
+        ("<pre><i>def</i> <i>one</i>\n<i class=pale>if</i></pre>", "color-contrast", "both"),
+        ("<pre><i>def</i> <i class=fades>two</i></pre>", "color-contrast", "dark"),
+        (f"<pre class=narrow><i>a</i>{'<i>b</i>' * 500}</pre>", "scrollable-region-focusable", ""),
+        (f"<p class=narrow><i class=katex-html><i>a</i>{'<i>b</i>' * 500}</i></p>",
+         "scrollable-region-focusable", ""),
+        ("<svg role=img></svg>", "svg-img-alt", ""),
+    ],
+)  # fmt: skip
+def test_a_fault_among_many_words_that_look_alike_is_seen(
+    browser: Browser, tmp_path: Path, content: str, rule: str, themes: str
+) -> None:
+    page = tmp_path / "faulty.html"
+    page.write_text(
+        """<!doctype html><html lang=en><title>x</title><style>
+        body { color: #111; background: #fff }
+        [data-theme=dark] body { color: #eee; background: #111 }
+        .pale { color: #888 } [data-theme=dark] .pale { color: #444 }
+        .grey { background: #777 } [data-theme=dark] .fades { color: #333 }
+        .narrow { width: 50px; overflow: auto; white-space: nowrap }
+        </style><main><h1>x</h1>"""
+        + content
+    )
+    seen = visit(browser, page.as_uri()).violations
+    faults = {" ".join(violation.split()[1:3]) for violation in seen}
+    shown = {"both": ["light", "dark"], "dark": ["dark"], "": ["light"]}[themes]
+    assert faults == {f"{theme}: {rule}:" for theme in shown}
 
 
 @chromium
