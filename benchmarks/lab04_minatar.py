@@ -4,9 +4,10 @@
 says so and measures nothing, unless ``--frames`` says how long to train; then it writes
 ``results/lab04_minatar_cpu.json``. Losses, targets and what may be stored are lab 4's; the network
 is that of Young & Tian (2019), the replay buffer lies on the device. Keys of the results, for each
-seed a row: ``return``, the mean of the last hundred episodes, exploration included; ``episodes``,
-``gradient steps`` and ``seconds``. ``curve`` has the mean return of all episodes that ended in each
-hundredth of the training, for the first seed.
+seed a row: ``return``, the mean of the last hundred episodes, exploration included; ``believed``
+and ``collected``, at the end, see `overestimation`; ``episodes``, ``gradient steps`` and
+``seconds``, comparisons included. ``curve`` has the mean return of all episodes that ended in each
+hundredth of the training, for the first seed. `benchmarks.lab04_breakout` trains by `trained` too.
 
 Source: Young & Tian (2019), MinAtar.
 """
@@ -15,8 +16,10 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import gymnasium as gym
@@ -30,10 +33,25 @@ from labkit.runtime import device as best_device
 from solutions.lab04_dqn import reference
 
 NEEDS_GPU = True
-FRAMES, NUM_SEEDS, POINTS = 2_000_000, 3, 100
-NUM_ENVS, BATCH, CAPACITY = 64, 128, 100_000
-STARTS, UPDATES_PER_STEP, SYNC_EVERY = 5_000, 8, 1_000
-GAMMA, LEARNING_RATE, END_EPSILON, EXPLORING = 0.99, 2.5e-4, 0.05, 0.1
+NUM_SEEDS, POINTS, COMPARISONS = 3, 100, 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of DQN; a frame is one step of one environment."""
+
+    frames: int = 2_000_000
+    num_envs: int = 64
+    replay: int = 100_000  # transitions that are kept; batch_size keeps the latest batch alone
+    batch_size: int = 128
+    learning_starts: int = 5_000
+    frames_per_update: int = 8
+    sync_every: int = 1_000  # gradient steps between copies; 1 is no target network
+    double: bool = True
+    gamma: float = 0.99
+    learning_rate: float = 2.5e-4
+    end_epsilon: float = 0.05
+    exploration_fraction: float = 0.1
 
 
 class Replay:
@@ -63,9 +81,11 @@ class Replay:
         self.filled = min(self.filled + count, self.capacity)
 
     def sample(self, count: int, generator: torch.Generator) -> dict[str, Tensor]:
-        """Return rows drawn uniformly, with replacement."""
+        """Return rows drawn uniformly with replacement; each once if it keeps no more than that."""
         device = generator.device
         at = torch.randint(self.filled, (count,), generator=generator, device=device)
+        if count == self.filled == self.capacity:
+            at = torch.arange(count, device=device)
         return {name: column[at] for name, column in self.columns.items()}
 
 
@@ -85,79 +105,137 @@ def network(planes: int, num_actions: int) -> nn.Module:
 
 
 def update(
-    online: nn.Module, target: nn.Module, optimizer: torch.optim.Optimizer, batch: dict[str, Tensor]
+    online: nn.Module,
+    target: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: dict[str, Tensor],
+    settings: Settings,
 ) -> None:
-    """Take one gradient step towards Double DQN's targets."""
+    """Take one gradient step towards the targets of DQN or of Double DQN."""
+    rest = batch["reward"], batch["terminated"], torch.zeros_like(batch["terminated"])
     with torch.no_grad():
-        following = online(batch["next_obs"]), target(batch["next_obs"])
-    wanted = reference.double_dqn_target(
-        *following, batch["reward"], batch["terminated"], torch.zeros_like(batch["terminated"]),
-        gamma=GAMMA,
-    )  # fmt: skip
+        following = target(batch["next_obs"])
+        if settings.double:
+            chosen = online(batch["next_obs"])
+            wanted = reference.double_dqn_target(chosen, following, *rest, gamma=settings.gamma)
+        else:
+            wanted = reference.dqn_target(following, *rest, gamma=settings.gamma)
     q = reference.gather_q(online(batch["obs"]), batch["action"])
     optimizer.zero_grad()
     reference.huber(q, wanted).backward()
     optimizer.step()
 
 
-def trained(frames: int, seed: int, device: str) -> dict[str, np.ndarray]:
-    """Train once; return each episode's return and the frame in which it ended."""
+def breakout(num_envs: int) -> gym.vector.VectorEnv:
+    """Return games in which who ends starts anew in the same step."""
+    import minatar.gym
 
-    def make() -> Mapping[str, np.ndarray]:
-        import minatar.gym
+    if "MinAtar/Breakout-v1" not in gym.registry:
+        minatar.gym.register_envs()
+    return gym.make_vec(
+        "MinAtar/Breakout-v1", num_envs, vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP},
+    )  # fmt: skip
 
-        if "MinAtar/Breakout-v1" not in gym.registry:
-            minatar.gym.register_envs()
-        env = gym.make_vec(
-            "MinAtar/Breakout-v1", NUM_ENVS, vectorization_mode="sync",
-            vector_kwargs={"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP},
+
+@torch.no_grad()
+def overestimation(
+    network: nn.Module, gamma: float, *, seed: int, num_envs: int = 32, steps: int = 200
+) -> tuple[float, float]:
+    """Return what a greedy player's states are said to be worth, and what it collects from there.
+
+    Both are means over the first ``steps`` steps of ``num_envs`` players. They play on until what
+    is left counts less than a hundredth.
+    """
+    horizon = steps + math.ceil(math.log(0.01) / math.log(gamma))
+    device = next(network.parameters()).device
+    env = breakout(num_envs)
+    obs, _ = env.reset(seed=seed)
+    believed, rewards, ended = (np.zeros((horizon, num_envs)) for _ in range(3))
+    for step in range(horizon):
+        best = network(torch.from_numpy(obs).to(device)).max(dim=1)
+        believed[step] = best.values.cpu().numpy()
+        obs, rewards[step], terminated, truncated, _ = env.step(best.indices.cpu().numpy())
+        ended[step] = terminated | truncated
+    collected = np.zeros((horizon + 1, num_envs))
+    for step in reversed(range(horizon)):
+        collected[step] = rewards[step] + gamma * (1.0 - ended[step]) * collected[step + 1]
+    return float(believed[:steps].mean()), float(collected[:steps].mean())
+
+
+def trained(
+    settings: Settings, seed: int, device: str, *, progress: bool = True
+) -> dict[str, np.ndarray]:
+    """Train once, with a progress bar unless that is not wanted.
+
+    Returns:
+        Of each episode ``returns``, what it paid, and ``ends``, the frame in which it ended; after
+        each tenth of the training ``believed`` and ``collected``, see `overestimation`; ``updates``
+        and ``seconds``.
+    """
+    env = breakout(settings.num_envs)
+    shape, num_actions = env.single_observation_space.shape, int(env.single_action_space.n)
+    rng, generator = np.random.default_rng(seed), torch.Generator(device).manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        online = network(shape[-1], num_actions).to(device)
+    target = copy.deepcopy(online)
+    optimizer = torch.optim.Adam(online.parameters(), lr=settings.learning_rate, fused=True)
+    replay = Replay(settings.replay, shape, device)
+    running, ended_before = np.zeros(settings.num_envs), np.zeros(settings.num_envs, dtype=bool)
+    returns: list[float] = []
+    ends: list[int] = []
+    compared: list[tuple[float, float]] = []
+    num_updates, begin = 0, on_device.finished(device)
+    obs, _ = env.reset(seed=seed)
+    frames = range(0, settings.frames, settings.num_envs)
+    for frame in tqdm(frames, desc=f"Breakout, seed {seed}", disable=not progress):
+        epsilon = reference.linear_schedule(
+            frame, start=1.0, end=settings.end_epsilon, fraction=settings.exploration_fraction,
+            total=settings.frames,
         )  # fmt: skip
-        shape, num_actions = env.single_observation_space.shape, int(env.single_action_space.n)
-        rng, generator = np.random.default_rng(seed), torch.Generator(device).manual_seed(seed)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            online = network(shape[-1], num_actions).to(device)
-        target = copy.deepcopy(online)
-        optimizer = torch.optim.Adam(online.parameters(), lr=LEARNING_RATE, fused=True)
-        replay = Replay(CAPACITY, shape, device)
-        running, ended_before = np.zeros(NUM_ENVS), np.zeros(NUM_ENVS, dtype=bool)
-        returns: list[float] = []
-        ends: list[int] = []
-        num_updates, begin = 0, on_device.finished(device)
-        obs, _ = env.reset(seed=seed)
-        for frame in tqdm(range(0, frames, NUM_ENVS), desc=f"Breakout, seed {seed}"):
-            epsilon = reference.linear_schedule(
-                frame, start=1.0, end=END_EPSILON, fraction=EXPLORING, total=frames
+        with torch.no_grad():
+            best = online(torch.from_numpy(obs).to(device)).argmax(dim=1).cpu().numpy()
+        explores = rng.random(settings.num_envs) < epsilon
+        action = np.where(explores, rng.integers(num_actions, size=settings.num_envs), best)
+        next_obs, reward, terminated, truncated, infos = env.step(action)
+        replay.add(
+            reference.store_transition(
+                obs, action, reward, next_obs, terminated, truncated, infos,
+                mode="same_step", ended_before=ended_before,
             )
-            with torch.no_grad():
-                action = online(torch.from_numpy(obs).to(device)).argmax(dim=1).cpu().numpy()
-            explores = rng.random(NUM_ENVS) < epsilon
-            action = np.where(explores, rng.integers(num_actions, size=NUM_ENVS), action)
-            next_obs, reward, terminated, truncated, infos = env.step(action)
-            replay.add(
-                reference.store_transition(
-                    obs, action, reward, next_obs, terminated, truncated, infos,
-                    mode="same_step", ended_before=ended_before,
-                )
-            )  # fmt: skip
-            obs, ended_before = next_obs, terminated | truncated
-            running += reward
-            returns += running[ended_before].tolist()
-            ends += [frame] * int(ended_before.sum())
-            running[ended_before] = 0.0
-            for _ in range(UPDATES_PER_STEP if replay.filled >= STARTS else 0):
-                update(online, target, optimizer, replay.sample(BATCH, generator))
-                num_updates += 1
-                if num_updates % SYNC_EVERY == 0:
-                    reference.sync(online, target)
-        return {
-            "returns": np.array(returns),
-            "ends": np.array(ends),
-            "updates": np.array(num_updates),
-            "seconds": np.array(on_device.finished(device) - begin),
-        }
+        )  # fmt: skip
+        obs, ended_before = next_obs, terminated | truncated
+        running += reward
+        returns += running[ended_before].tolist()
+        ends += [frame] * int(ended_before.sum())
+        running[ended_before] = 0.0
+        following = frame + settings.num_envs
+        due = following // settings.frames_per_update - frame // settings.frames_per_update
+        for _ in range(due if following >= settings.learning_starts else 0):
+            batch = replay.sample(settings.batch_size, generator)
+            update(online, target, optimizer, batch, settings)
+            num_updates += 1
+            if num_updates % settings.sync_every == 0:
+                reference.sync(online, target)
+        tenth = following * COMPARISONS // settings.frames
+        if tenth > frame * COMPARISONS // settings.frames:
+            compared.append(overestimation(online, settings.gamma, seed=10_000 + tenth))
+    believed, collected = np.array(compared).T
+    return {
+        "returns": np.array(returns),
+        "ends": np.array(ends),
+        "believed": believed,
+        "collected": collected,
+        "updates": np.array(num_updates),
+        "seconds": np.array(on_device.finished(device) - begin),
+    }
 
-    return recording.part(f"lab04_minatar/{device}_{frames}_{seed}", make)
+
+def part(settings: Settings, seed: int, device: str) -> dict[str, np.ndarray]:
+    """Return what `trained` does, from disk if an earlier call made it."""
+    name = f"lab04_minatar/{device}_{settings.frames}_{seed}"
+    return recording.part(name, lambda: trained(settings, seed, device))
 
 
 def curve(run: Mapping[str, np.ndarray], frames: int) -> list[float | None]:
@@ -177,30 +255,23 @@ def main(arguments: list[str] | None = None) -> None:
     if device == "cpu" and options.frames is None:
         sys.stderr.write("MinAtar takes a processor hours: nothing measured; see --frames\n")
         return
-    frames = options.frames or FRAMES
-    runs = [trained(frames, seed, device) for seed in range(options.seeds)]
+    settings = Settings() if options.frames is None else Settings(frames=options.frames)
+    runs = [part(settings, seed, device) for seed in range(options.seeds)]
     rows: list[dict[str, Any]] = [
         {
             "seed": seed,
             "return": round(float(run["returns"][-100:].mean()), 2),
+            "believed": round(float(run["believed"][-1]), 2),
+            "collected": round(float(run["collected"][-1]), 2),
             "episodes": len(run["returns"]),
             "gradient steps": int(run["updates"]),
             "seconds": round(float(run["seconds"]), 1),
         }
         for seed, run in enumerate(runs)
     ]
-    settings = {
-        "frames": frames,
-        "environments": NUM_ENVS,
-        "batch_size": BATCH,
-        "capacity": CAPACITY,
-        "gradient steps per step of all": UPDATES_PER_STEP,
-        "learning_rate": LEARNING_RATE,
-        "sync_every": SYNC_EVERY,
-    }
     recording.write(
         f"lab04_minatar_{device}",
-        {"settings": settings, "seeds": rows, "curve": curve(runs[0], frames)},
+        {"settings": asdict(settings), "seeds": rows, "curve": curve(runs[0], settings.frames)},
         device=device,
     )
 

@@ -101,6 +101,23 @@ def test_three_seeds_could_have_told_any_order_of_the_four_methods() -> None:
         assert last > 0, order
 
 
+def test_on_the_small_breakout_neither_is_best_and_most_honest() -> None:
+    """By more than twice the error of a difference; Double DQN and DQN are not told apart."""
+
+    def apart(one: np.ndarray, other: np.ndarray) -> float:
+        error = np.sqrt(one.var(ddof=1) / len(one) + other.var(ddof=1) / len(other))
+        return float((one.mean() - other.mean()) / error)
+
+    small = dqn.results("breakout")["methods"]
+    both, neither, double = "replay and target", "neither", "Double DQN"
+    assert apart(dqn.late(small[neither]), dqn.late(small[both])) > 2
+    assert apart(dqn.gap(both, "breakout"), dqn.gap(neither, "breakout")) > 2
+    assert apart(dqn.gap("replay only", "breakout"), dqn.gap(neither, "breakout")) > 2
+    assert abs(dqn.gap(neither, "breakout").mean()) < abs(dqn.gap("target only", "breakout").mean())
+    assert abs(apart(dqn.late(small[both]), dqn.late(small[double]))) < 2
+    assert abs(apart(dqn.gap(both, "breakout"), dqn.gap(double, "breakout"))) < 2
+
+
 def test_every_number_of_the_prose_exists_and_is_used() -> None:
     used = set(re.findall(r"\{glue:text\}`(\w+)`", CHAPTER.read_text(encoding="utf-8")))
     assert used == set(triad.numbers()) | set(dqn.numbers())

@@ -1,8 +1,9 @@
-"""What `make gpu` runs for labs 4 and 6, at a tiny size on a processor."""
+"""What `make gpu` runs for labs 4 and 6, at a tiny size on a processor; MinAtar's ablation."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import gymnasium as gym
@@ -11,7 +12,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks import lab04_minatar, lab06_batched, lab06_pong, on_device, recording, showcase
+from benchmarks import (
+    lab04_breakout,
+    lab04_minatar,
+    lab06_batched,
+    lab06_pong,
+    on_device,
+    recording,
+    showcase,
+)
 from labkit.artifacts import load_artifact
 from labkit.torch_envs import CartPole
 
@@ -136,8 +145,10 @@ def test_reaching_the_goal_ends_pong(results: Path, monkeypatch: pytest.MonkeyPa
 def test_minatar_trains_and_writes_its_curve(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("NUM_ENVS", 4), ("STARTS", 40), ("UPDATES_PER_STEP", 1), ("BATCH", 8)):
-        monkeypatch.setattr(lab04_minatar, name, value)
+    small = functools.partial(
+        lab04_minatar.Settings, num_envs=4, learning_starts=40, frames_per_update=4, batch_size=8
+    )
+    monkeypatch.setattr(lab04_minatar, "Settings", small)
     lab04_minatar.main([])
     assert not results.exists()
     lab04_minatar.main(["--frames", "160", "--seeds", "1"])
@@ -161,7 +172,8 @@ def test_the_replay_wraps_around() -> None:
     replay.add(rows(4, 5, 6, 7))
     assert replay.columns["action"].tolist() == [6, 7, 3, 4, 5]
     assert replay.columns["obs"].tolist()[:3] == [[True, True], [False, True], [False, True]]
-    assert set(replay.sample(200, torch.Generator())["action"].tolist()) == {3, 4, 5, 6, 7}
+    assert set(replay.sample(4, torch.Generator())["action"].tolist()) < {3, 4, 5, 6, 7}
+    assert replay.sample(5, torch.Generator())["action"].tolist() == [6, 7, 3, 4, 5]
 
 
 def test_minatar_learns_the_value_of_a_sure_reward() -> None:
@@ -178,9 +190,55 @@ def test_minatar_learns_the_value_of_a_sure_reward() -> None:
     }
     optimizer = torch.optim.Adam(online.parameters(), lr=1e-2)
     for _ in range(60):
-        lab04_minatar.update(online, target, optimizer, batch)
+        lab04_minatar.update(online, target, optimizer, batch, lab04_minatar.Settings())
     with torch.no_grad():
         assert (online(obs)[:, 1] - 2.0).abs().max() < 0.3
+
+
+@pytest.mark.parametrize("name", lab04_breakout.SETTINGS)
+def test_what_is_taken_from_an_agent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without replay a batch is the last 32 steps; without a target network the copy is fresh."""
+    rows: list[Tensor] = []
+    fresh: list[bool] = []
+    add = lab04_minatar.Replay.add
+
+    def noted(replay: lab04_minatar.Replay, row: dict[str, np.ndarray]) -> None:
+        rows.append(torch.from_numpy(row["obs"]))
+        add(replay, row)
+
+    def looked_at(online, target, optimizer, batch, settings) -> None:
+        pairs = zip(online.parameters(), target.parameters(), strict=True)
+        fresh.append(all(torch.equal(*pair) for pair in pairs))
+        recent = torch.cat(rows[-32:]).flatten(1).int()
+        seen = batch["obs"].flatten(1).int()
+        in_a_row.append(bool((recent.sum(0) == seen.sum(0)).all()))
+        update(online, target, optimizer, batch, settings)
+
+    in_a_row: list[bool] = []
+    update = lab04_minatar.update
+    monkeypatch.setattr(lab04_minatar.Replay, "add", noted)
+    monkeypatch.setattr(lab04_minatar, "update", looked_at)
+    setting = dataclasses.replace(lab04_breakout.SETTINGS[name], frames=600, learning_starts=500)
+    found = lab04_minatar.trained(setting, 0, "cpu", progress=False)
+    assert len(fresh) == found["updates"] == 26
+    assert fresh == [True] + [name in ("replay only", "neither")] * 25
+    assert in_a_row == [name in ("target only", "neither")] * 26
+
+
+def test_the_end_of_each_run_counts(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Episodes are sorted into parts of the training by the frame in which they ended."""
+    monkeypatch.setattr(lab04_breakout, "BASE", lab04_minatar.Settings(frames=1_000))
+    run = {
+        "returns": np.array([1.0, 3.0, 8.0, 10.0]),
+        "ends": np.array([0, 5, 900, 999]),
+        "believed": np.array([0.5, 2.0]),
+        "collected": np.array([0.5, 1.0]),
+    }
+    found = lab04_breakout.summary([run, run | {"returns": np.array([1.0, 3.0, 6.0, 4.0])}])
+    assert found["late"]["mean"] == 7.0
+    assert found["late, each run"].tolist() == [9.0, 5.0]
+    assert found["curves"][:, [0, 90, 99]].tolist() == [[2.0, 8.0, 10.0], [2.0, 6.0, 4.0]]
+    assert np.isnan(found["curves"]).sum() == 2 * 97
 
 
 def test_speed_against_the_number_of_environments(

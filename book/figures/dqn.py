@@ -34,6 +34,11 @@ PAPER = {  # Mnih et al. (2015), Extended Data Table 3
 }
 DOUBLE = {"DQN": ORANGE, "Double DQN": BLUE}
 NOISY = ", noisy rewards"
+ON_BREAKOUT = {
+    "replay and target": ("DQN", ORANGE),
+    "Double DQN": ("Double DQN", BLUE),
+    "neither": ("neither", PURPLE),
+}
 METHODS = {"DQN": ORANGE, "Double DQN": BLUE, "dueling": GREEN, "three steps": PURPLE}
 DRAWS = 5_000
 LINE = np.linspace(-6.0, 6.0, 121)
@@ -144,20 +149,20 @@ def late(found: dict) -> Float:
 
 
 def ablation_table() -> Markdown:
-    """Return the paper's two games and our pole, with replay and target network and without."""
+    """Return the paper's games, ours and our pole, with replay and target network and without."""
     ours = results("ablation")
     names = [
         "",
         *(f"{game} (paper)" for game in PAPER),
+        "small Breakout",
         *(f"CartPole, {x}" for x in LOSSES.values()),
     ]
     lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
     for row, name in enumerate(FOUR):
         cells = [spaced(scores[row]) if scores[row] > 999 else f"{scores[row]}"
                  for scores in PAPER.values()]  # fmt: skip
-        for key in LOSSES:
-            runs = late(ours[key][name])
-            cells.append(f"{runs.mean():.0f} ± {runs.std(ddof=1) / len(runs) ** 0.5:.0f}")
+        cells.append(signed(late(results("breakout")["methods"][name]), digits=1))
+        cells += [signed(late(ours[key][name])) for key in LOSSES]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return Markdown("\n".join(lines))
 
@@ -257,12 +262,20 @@ def draw_maximum() -> HTML:
         )
 
 
-def gap(name: str) -> Float:
+def gap(name: str, benchmark: str = "overestimation") -> Float:
     """Return believed minus collected for each run, over the second half of the comparisons."""
-    found = results("overestimation")["methods"][name]
+    found = results(benchmark)["methods"][name]
     believed, collected = np.array(found["believed"]), np.array(found["collected"])
     half = believed.shape[1] // 2
     return (believed - collected)[:, half:].mean(axis=1)
+
+
+def _promises(ax: Axes, runs: dict, every: float, name: str, colour: str) -> None:
+    """Draw what the runs believed and what they collected, mean over the runs."""
+    for key, style in (("believed", "-"), ("collected", "--")):
+        middle = np.mean(runs[key], axis=0)
+        at = every * np.arange(1, len(middle) + 1)
+        ax.plot(at, middle, style, color=colour, label=f"{name}: {key}", marker=".")
 
 
 def draw_double() -> HTML:
@@ -272,12 +285,8 @@ def draw_double() -> HTML:
         titles = ("rewards of 1", f"rewards of 1 ± {settings['noise']:g}")
         for ax, suffix, title in zip(axes, ("", NOISY), titles, strict=True):
             for name, colour in DOUBLE.items():
-                runs = found[name + suffix]
-                step = settings["compared every"] * np.arange(1, len(runs["believed"][0]) + 1)
-                for key, style in (("believed", "-"), ("collected", "--")):
-                    middle = np.mean(runs[key], axis=0)
-                    label = f"{name}: {key}"
-                    ax.plot(step / 1000, middle, style, color=colour, label=label, marker=".")
+                every = settings["compared every"] / 1000
+                _promises(ax, found[name + suffix], every, name, colour)
             ax.axhline(CEILING, color=INK, ls=":", lw=1.4)
             ax.set(title=title, xlabel="thousand steps")
         axes[0].set_ylabel("value of the start")
@@ -289,6 +298,33 @@ def draw_double() -> HTML:
             "Believed and collected value of the start against training steps, for DQN and Double"
             " DQN, with plain and with noisy rewards; the line at one hundred is the most that the"
             " world can pay.",
+        )
+
+
+def draw_breakout() -> HTML:
+    """Draw what is believed and collected on Breakout, and how many bricks are knocked out."""
+    found, settings = results("breakout")["methods"], results("breakout")["settings"]
+    thousands = settings["frames"] / 1000
+    with drawing(5.1, 3.4, ncols=2) as (figure, axes):
+        for key, (name, colour) in ON_BREAKOUT.items():
+            _promises(axes[0], found[key], thousands / 10, name, colour)
+            curves = np.array(found[key]["curves"])
+            curves = curves.reshape(len(curves), 20, -1).mean(axis=2)  # of each twentieth
+            frame = thousands * (np.arange(20) + 0.5) / 20
+            axes[1].plot(frame, curves.mean(axis=0), color=colour)
+            low, high = curves.min(axis=0), curves.max(axis=0)
+            axes[1].fill_between(frame, low, high, color=colour, alpha=0.16, linewidth=0)
+        for ax, title in zip(axes, ("value of states", "bricks per episode"), strict=True):
+            ax.set(title=title, xlabel="thousand frames", ylim=(0, None))
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9)
+        return inline(
+            figure,
+            "breakout",
+            "Left, believed and collected value of the states that a greedy player meets, against"
+            " frames of training: for DQN and Double DQN the belief is well above what is"
+            " collected, for neither close to it. Right, bricks per episode in training: neither"
+            " ends highest.",
         )
 
 
@@ -331,6 +367,7 @@ def numbers() -> dict[str, str]:
     believed = {
         key: float(np.median(ours[key]["replay only"]["believed"], axis=0)[-1]) for key in LOSSES
     }
+    small, of_small = results("breakout")["methods"], results("breakout")["settings"]
     improved = {name: late(results("improvements")["methods"][name]) for name in METHODS}
     plain = triples(improved["DQN"])
     ends = results("improvements")["methods"]["three steps"]["believed"]
@@ -358,6 +395,17 @@ def numbers() -> dict[str, str]:
         "gap_double": signed(gap("Double DQN")),
         "gap_noisy": signed(gap("DQN" + NOISY)),
         "gap_noisy_double": signed(gap("Double DQN" + NOISY)),
+        "small_frames": spaced(of_small["frames"]),
+        "small_seeds": str(of_small["seeds"]),
+        "small_copy": str(of_small["sync_every"]),
+        "small_gap_dqn": signed(gap("replay and target", "breakout"), digits=1),
+        "small_gap_alone": signed(gap("replay only", "breakout"), digits=1),
+        "small_gap_target": signed(gap("target only", "breakout"), digits=1),
+        "small_gap_neither": signed(gap("neither", "breakout"), digits=1),
+        "small_gap_double": signed(gap("Double DQN", "breakout"), digits=1),
+        "small_bricks_dqn": signed(late(small["replay and target"]), digits=1),
+        "small_bricks_neither": signed(late(small["neither"]), digits=1),
+        "small_bricks_double": signed(late(small["Double DQN"]), digits=1),
         "gap_noise": f"{results('overestimation')['settings']['noise']:g}",
         "max_repeats": str(REPEATS),
         "max_single": f"{single:.2f}",
@@ -369,6 +417,6 @@ def numbers() -> dict[str, str]:
     }
 
 
-def signed(runs: Float) -> str:
+def signed(runs: Float, digits: int = 0) -> str:
     """Write a mean and its standard error."""
-    return f"{runs.mean():.0f} ± {runs.std(ddof=1) / len(runs) ** 0.5:.0f}"
+    return f"{runs.mean():.{digits}f} ± {runs.std(ddof=1) / len(runs) ** 0.5:.{digits}f}"
