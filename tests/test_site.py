@@ -49,7 +49,7 @@ class Visit:
     Attributes:
         violations: axe's, with where: width and theme.
         faults: console errors, and requests to elsewhere.
-        sideways: pixels that the page is wider than a phone.
+        sideways: pixels that the page is wider than its window.
         weight: bytes that came over the line, compressed as servers do.
     """
 
@@ -88,21 +88,27 @@ def thin_out(page: Page) -> None:
     """Leave of the words that look alike in a formula, or in a piece of code, the first.
 
     A page has been judged whole in one theme when axe looks at its colours in the other one, and
-    what it says of one word's contrast it says of all that look like it, background included. From
-    pictures go the shapes, which have no words.
+    what it says of one word's contrast it says of all that look like it, background included.
+    Beside a link all words stay, since a link is judged by its neighbours. From pictures go the
+    shapes, which have no words.
     """
     page.evaluate(
         """() => {
           const own = ["color", "opacity", "fontSize", "fontWeight", "textShadow", "filter"];
           const behind = ["backgroundColor", "backgroundImage", "opacity", "filter"];
+          const isText = (node) => node.nodeType === Node.TEXT_NODE;
+          const wordsOf = (part) =>
+            [...part.childNodes].filter(isText).map((text) => text.data).join("").trim();
+          const isInline = (part) => getComputedStyle(part).display.startsWith("inline");
+          const around = (part) => (isInline(part) ? around(part.parentElement) : part);
           for (const block of document.querySelectorAll(".katex-html, pre")) {
+            if (around(block).querySelector("a")) continue;
             const seen = new Set();
             const stay = new Set();
             for (const word of block.querySelectorAll("*")) {
-              if (word.childElementCount || !word.textContent.trim()) continue;
-              const style = getComputedStyle(word);
-              const look = own.map((name) => style[name]);
-              look.push(word.textContent.trim().length > 1); // axe judges no single letters
+              if (!wordsOf(word)) continue;
+              const look = own.map((name) => getComputedStyle(word)[name]);
+              look.push(wordsOf(word).length > 1); // axe judges no single letters
               for (let at = word; at !== block; at = at.parentElement)
                 look.push(...behind.map((name) => getComputedStyle(at)[name]));
               if (seen.has(look.join())) continue;
@@ -214,6 +220,10 @@ def test_a_faulty_page_is_seen(browser: Browser, tmp_path: Path) -> None:
          "color-contrast", "both"),
         ("<pre><i>def</i> <i>one</i>\n<i class=pale>if</i></pre>", "color-contrast", "both"),
         ("<pre><i>def</i> <i class=fades>two</i></pre>", "color-contrast", "dark"),
+        ("<pre><i><i>def</i></i> <i class=fades>if <i class=plain>two</i></i></pre>",
+         "color-contrast", "dark"),
+        ("<p><i class=katex-html><i>max</i><i>min</i><i>exp</i></i> <a class=bare href=x>three</a>",
+         "link-in-text-block", "dark"),
         (f"<pre class=narrow><i>a</i>{'<i>b</i>' * 500}</pre>", "scrollable-region-focusable", ""),
         (f"<p class=narrow><i class=katex-html><i>a</i>{'<i>b</i>' * 500}</i></p>",
          "scrollable-region-focusable", ""),
@@ -230,6 +240,8 @@ def test_a_fault_among_many_words_that_look_alike_is_seen(
         [data-theme=dark] body { color: #eee; background: #111 }
         .pale { color: #888 } [data-theme=dark] .pale { color: #444 }
         .grey { background: #777 } [data-theme=dark] .fades { color: #333 }
+        [data-theme=dark] .plain { color: #eee }
+        .bare { color: #06c } [data-theme=dark] .bare { color: #ddd; text-decoration: none }
         .narrow { width: 50px; overflow: auto; white-space: nowrap }
         </style><main><h1>x</h1>"""
         + content
