@@ -99,9 +99,9 @@ def generate(labs: Sequence[LoadedLab], out: Path, course: Path) -> None:
             handed_in += rows
             progress.update()
     _write_csv(out / "expected.csv", COLUMNS, handed_in)
-    people = sorted({row[0] for row in handed_in})
-    known = {person.student_id: person for person in map(student, range(len(people)))}
-    roster = [dataclasses.astuple(known[student_id]) for student_id in people]
+    most = len({student_id for student_id, *_ in handed_in})
+    people = sorted(map(student, range(most)), key=lambda person: person.student_id)
+    roster = [dataclasses.astuple(person) for person in people]
     _write_csv(out / "roster.csv", ("student_id", "first_name", "last_name", "email"), roster)
 
 
